@@ -1,0 +1,43 @@
+"""Checks at the door, and the wording of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+def listed(names: Iterable[object], *, at_most: int = 12) -> str:
+    """Names for an error message, quoted, shortened after `at_most`.
+
+    Examples
+    --------
+    >>> listed(["CD3", "CD8"])
+    "'CD3', 'CD8'"
+    >>> listed([])
+    'none'
+    """
+    every = [repr(str(name)) for name in names]
+    if not every:
+        return "none"
+    more = f" and {len(every) - at_most} more" if len(every) > at_most else ""
+    return ", ".join(every[:at_most]) + more
+
+
+def unknown_name(what: str, given: str, there: Sequence[str]) -> str:
+    """Sentence for a name that does not exist: what was given, the nearest, what there is.
+
+    Examples
+    --------
+    >>> unknown_name("channel", "CD33", ["CD3", "DAPI"])
+    "channel 'CD33' does not exist; did you mean 'CD3'? There is: 'CD3', 'DAPI'."
+    """
+    near = get_close_matches(given, there, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}? There is" if near else "; there is"
+    return f"{what} {given!r} does not exist{hint}: {listed(there)}."
+
+
+def require_known(what: str, given: Iterable[str], there: Sequence[str]) -> None:
+    """Raise ``ValueError`` for the first of `given` that is not among `there`."""
+    for name in given:
+        if name not in there:
+            raise ValueError(unknown_name(what, name, there))

@@ -1,0 +1,41 @@
+"""Names under which nimbus stores things: the one copy of each."""
+
+from __future__ import annotations
+
+
+class Layers:
+    """Layers of the table, each of shape ``(cells, markers)``."""
+
+    SCORE = "nimbus"
+    INTEGRATED = "integrated"
+    TRUTH = "truth"
+    SILVER = "silver"
+    GOLD = "gold"
+
+
+class Suffix:
+    """What is appended to ``key_added``."""
+
+    STD = "_std"
+    POSITIVE = "_positive"
+    SCALE = "_scale"
+
+
+class Obs:
+    """Columns of ``obs`` and keys of ``obsm``."""
+
+    REGION = "region"
+    INSTANCE = "instance_id"
+    AREA = "area"
+    SPATIAL = "spatial"
+
+
+class Attrs:
+    """Keys of ``SpatialData.attrs``."""
+
+    SCALES = "nimbus_scales"
+    UNITS = "nimbus_units"
+
+
+MICROMETER = "micrometer"
+"""The unit under which a coordinate system is entered in ``attrs[Attrs.UNITS]``."""
