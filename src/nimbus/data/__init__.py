@@ -1,1 +1,1 @@
-"""TODO."""
+"""Finds and writes elements of SpatialData; knows no PyTorch."""
