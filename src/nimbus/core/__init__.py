@@ -1,1 +1,1 @@
-"""TODO."""
+"""Plain NumPy: boxes, grids, tiles, masks, intensities and sums."""

@@ -47,6 +47,4 @@ class Box:
 
     def relative_to(self, other: Box) -> Box:
         """This box in the coordinates of `other`'s upper left corner."""
-        return Box(
-            self.y0 - other.y0, self.y1 - other.y0, self.x0 - other.x0, self.x1 - other.x0
-        )
+        return Box(self.y0 - other.y0, self.y1 - other.y0, self.x0 - other.x0, self.x1 - other.x0)

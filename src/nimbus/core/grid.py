@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nimbus._types import IntArray
+from nimbus._types import FloatArray, IntArray
 
 _ROUNDING = 1e-6
 """A network pixel counts only if more than this part of it lies in the image."""
@@ -106,7 +106,24 @@ class Axis:
         last = math.ceil(stop * self.factor - _ROUNDING)
         return min(first, self.n_image - 1), min(max(last, first + 1), self.n_image)
 
-    def _label_centres(self, start: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def finest_of_labels(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        """Label and image pixel at each place of label pixels ``start <= i < stop``.
+
+        Places are label pixels, or image pixels where those are smaller; those off the image
+        are left out. A mean over places is the mean over the area.
+        """
+        if self.label_size <= 1:
+            place = np.arange(start, stop)
+            image = np.floor(self._label_centres(start, stop) + _ROUNDING).astype(np.int64)
+            inside = (image >= 0) & (image < self.n_image)
+            return place[inside], image[inside]
+        edges = self.label_start + np.array([start, stop]) * self.label_size
+        first, last = np.clip(np.round(edges).astype(np.int64), 0, self.n_image)
+        image = np.arange(first, last)
+        place = np.floor((image + 0.5 - self.label_start) / self.label_size).astype(np.int64)
+        return place, image
+
+    def _label_centres(self, start: int, stop: int) -> FloatArray:
         return self.label_start + (np.arange(start, stop) + 0.5) * self.label_size
 
 

@@ -31,7 +31,8 @@ def inner_border(labels: IntArray) -> BoolArray:
     right = labels[:, 1:] != labels[:, :-1]
     border[:, 1:] |= right
     border[:, :-1] |= right
-    return border & (labels != 0)
+    border &= labels != 0
+    return border
 
 
 def label_window(grid: Grid, box: Box) -> Box:
@@ -78,7 +79,7 @@ def mask_plane(labels: IntArray, grid: Grid, box: Box, *, origin: Box) -> NDArra
     rows = grid.y.labels_of_half(2 * box.y0 - 1, 2 * box.y1 + 1)
     columns = grid.x.labels_of_half(2 * box.x0 - 1, 2 * box.x1 + 1)
     half = _gathered(labels, rows, columns, origin)
-    inside = (half != 0) & ~inner_border(half)
+    inside: BoolArray = (half != 0) & ~inner_border(half)
     return inside[1:-1:2, 1:-1:2].astype(np.uint8)
 
 
@@ -86,7 +87,9 @@ def _gathered(labels: IntArray, rows: IntArray, columns: IntArray, origin: Box) 
     """Ids at the given global rows and columns; 0 where there are no labels."""
     if labels.size == 0:
         return np.zeros((rows.size, columns.size), dtype=np.int64)
-    taken = labels[np.ix_(np.maximum(rows - origin.y0, 0), np.maximum(columns - origin.x0, 0))]
+    taken: IntArray = labels[
+        np.ix_(np.maximum(rows - origin.y0, 0), np.maximum(columns - origin.x0, 0))
+    ]
     taken[rows == OUTSIDE] = 0
     taken[:, columns == OUTSIDE] = 0
     return taken

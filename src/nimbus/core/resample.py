@@ -16,7 +16,7 @@ from .grid import Axis, Grid
 
 @dataclass(frozen=True, slots=True)
 class Taps:
-    """For each network pixel the image pixels it covers: axes ``(tap, pixel)``, weights sum to 1."""
+    """The image pixels under each network pixel: axes ``(tap, pixel)``, weights sum to 1."""
 
     index: IntArray
     weight: NDArray[np.float32]
