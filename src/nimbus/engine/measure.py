@@ -1,0 +1,111 @@
+"""Sums per cell of one tile: places, intensities and scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from nimbus._types import AnyArray, IntArray
+from nimbus.core.boxes import Box
+from nimbus.core.cellsums import compact_ids
+from nimbus.core.grid import OUTSIDE, Grid
+from nimbus.core.tiles import Tile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileCells:
+    """The label pixels that a tile owns, cell by cell.
+
+    A label pixel belongs to the tile whose write box holds its nearest network pixel, so that
+    each is counted once.
+
+    Parameters
+    ----------
+    ids
+        Cells of the tile, ascending, without 0.
+    position
+        For each owned label pixel the position of its id, -1 on the background; axes ``(y, x)``.
+    box
+        The owned label pixels.
+    """
+
+    ids: NDArray[np.int64]
+    position: NDArray[np.intp]
+    box: Box
+
+
+def owned_labels(grid: Grid, write: Box) -> Box:
+    """Label pixels whose nearest network pixel lies in `write`."""
+    return Box(
+        *grid.y.labels_of_network(write.y0, write.y1), *grid.x.labels_of_network(write.x0, write.x1)
+    )
+
+
+def intensity_window(grid: Grid, box: Box) -> Box:
+    """Image pixels under the label pixels of `box`, as :func:`intensity_sums` reads them."""
+    spans = []
+    for axis, start, stop in ((grid.y, box.y0, box.y1), (grid.x, box.x0, box.x1)):
+        _, image = axis.finest_of_labels(start, stop)
+        spans += [int(image.min()), int(image.max()) + 1] if image.size else [0, 0]
+    return Box(*spans)
+
+
+def find_cells(labels: IntArray, box: Box) -> TileCells:
+    """The cells among the owned `labels` of `box`."""
+    ids, position = compact_ids(labels)
+    return TileCells(ids, position.reshape(labels.shape), box)
+
+
+def place_sums(cells: TileCells) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixels of each cell, and the sums of their centres (y, x) in label pixels."""
+    inside = cells.position >= 0
+    flat = cells.position[inside]
+    y, x = np.nonzero(inside)
+    n = cells.ids.size
+    area = np.bincount(flat, minlength=n).astype(np.float64)
+    sum_y = np.bincount(flat, weights=y + (cells.box.y0 + 0.5), minlength=n)
+    sum_x = np.bincount(flat, weights=x + (cells.box.x0 + 0.5), minlength=n)
+    return area, np.stack([sum_y, sum_x], axis=1)
+
+
+def score_weights(cells: TileCells, grid: Grid, tile: Tile) -> sparse.csr_array:
+    """Label pixels of each cell on each network pixel of the write box: ``(cells, pixels)``."""
+    rows = grid.y.network_of_labels(cells.box.y0, cells.box.y1)
+    columns = grid.x.network_of_labels(cells.box.x0, cells.box.x1)
+    on_image = (rows != OUTSIDE)[:, None] & (columns != OUTSIDE)[None, :]
+    height, width = tile.write.shape
+    pixel = (rows - tile.write.y0)[:, None] * width + (columns - tile.write.x0)[None, :]
+    keep = (cells.position >= 0) & on_image
+    ones = np.ones(int(keep.sum()))
+    pairs = (ones, (cells.position[keep], pixel[keep]))
+    return sparse.csr_array(pairs, shape=(cells.ids.size, height * width))
+
+
+def intensity_sums(
+    image: AnyArray, cells: TileCells, grid: Grid, origin: Box
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum of each channel over each cell ``(cells, c)``, and the places summed over ``(cells,)``.
+
+    Parameters
+    ----------
+    image
+        Part of the image, axes ``(c, y, x)``.
+    cells
+        Whose sums are wanted.
+    grid
+        How image and labels lie on each other.
+    origin
+        Where the part lies in the image.
+    """
+    label_y, image_y = grid.y.finest_of_labels(cells.box.y0, cells.box.y1)
+    label_x, image_x = grid.x.finest_of_labels(cells.box.x0, cells.box.x1)
+    position = cells.position[np.ix_(label_y - cells.box.y0, label_x - cells.box.x0)]
+    inside = position >= 0
+    flat = position[inside]
+    n = cells.ids.size
+    index = np.ix_(image_y - origin.y0, image_x - origin.x0)
+    sums = [np.bincount(flat, weights=plane[index][inside], minlength=n) for plane in image]
+    return np.stack(sums, axis=1), np.bincount(flat, minlength=n).astype(np.float64)

@@ -1,0 +1,107 @@
+"""Runs tasks and gives their results in order: on threads, or on an active Dask cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
+
+from tqdm.auto import tqdm
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+RETRIES = 3
+"""How often a cluster tries a task whose worker was lost."""
+
+
+def run_ordered(
+    task: Callable[[Item], Result], items: Sequence[Item], *, n_jobs: int
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with its result, in the order of `items`, whichever finished first.
+
+    An active :class:`distributed.Client` runs the tasks; otherwise `n_jobs` threads do. At most
+    ``2 * n_jobs`` results wait at a time, so that memory does not grow with the number of items.
+
+    Raises
+    ------
+    Exception
+        What the first failing task raised, with a note that names the item.
+
+    Examples
+    --------
+    >>> [result for _, result in run_ordered(abs, [-1, 2, -3], n_jobs=2)]
+    [1, 2, 3]
+    """
+    client = active_client()
+    if client is not None:
+        yield from _on_cluster(client, task, items)
+    else:
+        yield from _on_threads(task, items, n_jobs)
+
+
+def with_progress(
+    results: Iterable[Result], *, total: int, description: str, unit: str, show: bool
+) -> Iterator[Result]:
+    """The same results, with a progress bar on standard error."""
+    yield from tqdm(results, total=total, desc=description, unit=f" {unit}", disable=not show)
+
+
+def active_client() -> Any | None:
+    """The active :class:`distributed.Client`, or ``None`` where there is none."""
+    # Nobody can have made a client before the library was imported, and that takes a second.
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:  # "No global client found"
+        return None
+
+
+def _on_threads(
+    task: Callable[[Item], Result], items: Iterable[Item], n_jobs: int
+) -> Iterator[tuple[Item, Result]]:
+    with ThreadPoolExecutor(n_jobs, thread_name_prefix="nimbus") as pool:
+        try:
+            yield from _in_window(lambda item: pool.submit(task, item), items, 2 * n_jobs)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _on_cluster(
+    client: Any, task: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[tuple[Item, Result]]:
+    shared = client.scatter(task, broadcast=True, hash=False)
+    n_workers = max(1, len(client.scheduler_info()["workers"]))
+
+    def submit(item: Item) -> Any:
+        return client.submit(_call, shared, item, pure=False, retries=RETRIES)
+
+    yield from _in_window(submit, items, 4 * n_workers)
+
+
+def _call(task: Callable[[Item], Result], item: Item) -> Result:
+    return task(item)
+
+
+def _in_window(
+    submit: Callable[[Item], Future[Result]], items: Iterable[Item], size: int
+) -> Iterator[tuple[Item, Result]]:
+    """Results in order while at most `size` tasks are under way."""
+    left = iter(items)
+    running = deque((item, submit(item)) for item in islice(left, size))
+    while running:
+        item, future = running.popleft()
+        try:
+            result = future.result()
+        except Exception as error:
+            error.add_note(f"nimbus: this happened in {item}")
+            for _, waiting in running:
+                waiting.cancel()
+            raise
+        running.extend((following, submit(following)) for following in islice(left, 1))
+        yield item, result

@@ -1,0 +1,110 @@
+"""What a task reads: one field's image and labels, lazily, and how they lie on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from nimbus._types import AnyArray, IntArray
+from nimbus.core.boxes import Box
+from nimbus.core.grid import Grid
+from nimbus.core.intensity import first_not_finite
+
+NanRule = Literal["raise", "zero"]
+"""What to do with NaN and infinite pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldSource:
+    """One field, ready to be read box by box.
+
+    Parameters
+    ----------
+    image_name, labels_name
+        Names for messages and for the fingerprint.
+    image
+        Scored channels, axes ``(c, y, x)``.
+    labels
+        Cell ids, axes ``(y, x)``.
+    grid
+        How image, labels and network lie on each other.
+    channels
+        Name of each channel.
+    scales
+        Divisor of each channel; 0 for a channel without signal.
+    nan
+        ``"zero"`` reads NaN and infinite pixels as 0, ``"raise"`` refuses them.
+    """
+
+    image_name: str
+    labels_name: str
+    image: da.Array
+    labels: da.Array
+    grid: Grid
+    channels: tuple[str, ...]
+    scales: NDArray[np.float64]
+    nan: NanRule = "raise"
+
+    def read_labels(self, box: Box) -> IntArray:
+        """Cell ids of `box`, in label pixels, axes ``(y, x)``."""
+        return read_box(self.labels, box, name=self.labels_name)
+
+    def read_image(self, group: slice, box: Box) -> AnyArray:
+        """Intensities of some channels in `box`, in image pixels, axes ``(c, y, x)``."""
+        part = read_box(self.image, box, name=self.image_name, group=group)
+        return finite(part, self.channels[group], box, image_name=self.image_name, nan=self.nan)
+
+    def channel_groups(self, at_least: int) -> Iterator[slice]:
+        """Groups of channels that lie in one chunk on disk, each of `at_least` if there are."""
+        n_channels = self.image.shape[0]
+        size = max(at_least, max(self.image.chunks[0], default=1))
+        for start in range(0, n_channels, size):
+            yield slice(start, min(start + size, n_channels))
+
+
+def read_box(array: da.Array, box: Box, *, name: str, group: slice | None = None) -> AnyArray:
+    """Pixels of `box`, computed in this thread; an unreadable chunk is named.
+
+    Raises
+    ------
+    OSError
+        A chunk or file of `name` cannot be read.
+    """
+    index = box.slices if group is None else (group, *box.slices)
+    try:
+        part: AnyArray = np.asarray(array[index].compute(scheduler="synchronous"))
+    except (OSError, ValueError, RuntimeError, EOFError) as error:
+        raise OSError(
+            f"element {name!r} cannot be read at rows {box.y0}:{box.y1}, columns "
+            f"{box.x0}:{box.x1} ({type(error).__name__}: {error}); the file is missing, cut off "
+            "or damaged there"
+        ) from error
+    return part
+
+
+def finite(
+    image: AnyArray, channels: tuple[str, ...], box: Box, *, image_name: str, nan: NanRule
+) -> AnyArray:
+    """`image` without NaN and infinite pixels: zeros instead, or an error that names the place.
+
+    Raises
+    ------
+    ValueError
+        There is such a pixel and `nan` is ``"raise"``.
+    """
+    bad = first_not_finite(image)
+    if bad is None:
+        return image
+    if nan == "zero":
+        return np.where(np.isfinite(image), image, image.dtype.type(0))
+    channel, y, x = bad
+    raise ValueError(
+        f"channel {channels[channel]!r} of image {image_name!r} is {image[bad]} at row "
+        f"{box.y0 + y}, column {box.x0 + x}; mend the image, or pass nan='zero' to read such "
+        "pixels as 0"
+    )
