@@ -54,7 +54,8 @@ class Journal:
         if sums is None:
             np.savez(buffer)
         else:
-            np.savez(buffer, ids=sums.ids, **sums.sums)
+            arrays: dict[str, Any] = {"ids": sums.ids, **sums.sums}
+            np.savez(buffer, **arrays)
         body = buffer.getvalue()
         _write_whole(self._path(field, tile), hashlib.sha256(body).digest() + body)
 

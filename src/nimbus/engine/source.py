@@ -15,6 +15,9 @@ from nimbus.core.boxes import Box
 from nimbus.core.grid import Grid
 from nimbus.core.intensity import first_not_finite
 
+MAX_ID = 2**31 - 1
+"""Largest cell id."""
+
 NanRule = Literal["raise", "zero"]
 """What to do with NaN and infinite pixels."""
 
@@ -51,8 +54,21 @@ class FieldSource:
     nan: NanRule = "raise"
 
     def read_labels(self, box: Box) -> IntArray:
-        """Cell ids of `box`, in label pixels, axes ``(y, x)``."""
-        return read_box(self.labels, box, name=self.labels_name)
+        """Cell ids of `box`, in label pixels, axes ``(y, x)``.
+
+        Raises
+        ------
+        ValueError
+            An id below 0 or above 2**31 - 1.
+        """
+        ids = read_box(self.labels, box, name=self.labels_name)
+        if ids.size and (int(ids.min()) < 0 or int(ids.max()) > MAX_ID):
+            raise ValueError(
+                f"labels {self.labels_name!r} hold ids from {ids.min()} to {ids.max()}; cell ids "
+                f"are between 0 (background) and {MAX_ID}: relabel them, e.g. with "
+                "skimage.segmentation.relabel_sequential"
+            )
+        return ids
 
     def read_image(self, group: slice, box: Box) -> AnyArray:
         """Intensities of some channels in `box`, in image pixels, axes ``(c, y, x)``."""
