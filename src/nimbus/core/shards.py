@@ -1,0 +1,149 @@
+"""Training tiles on disk: plain ``.npy`` files and an index, readable with NumPy alone.
+
+::
+
+    folder/
+      index.json                 format version, pixel size, what made it, files with their sha256
+      shard-000.planes.npy       (sample, y, x)    uint16: intensity in [0, 1] times 65535
+      shard-000.geometry.npy     (sample,)         int32: which mask and ids belong to a sample
+      shard-000.labels.npy       (sample, cell)    int8: 1 positive, 0 negative, -1 undecided
+      shard-000.masks.npy        (geometry, y, x)  uint8: the mask plane
+      shard-000.ids.npy          (geometry, y, x)  int32: 0 background, k is column k - 1 of labels
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+
+PLANE_MAX = 65535
+"""Value of a plane's pixel that stands for an intensity of 1."""
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Training tiles: several channels of each piece of tissue.
+
+    Parameters
+    ----------
+    planes
+        Channel over its scale, clipped to [0, 1], times `PLANE_MAX`: uint16 ``(sample, y, x)``.
+    geometry
+        Index into `masks` and `ids` of each sample.
+    labels
+        1 positive, 0 negative, -1 undecided or no cell: int8 ``(sample, cell)``; column ``k - 1``
+        is the cell of id ``k``.
+    masks
+        Mask plane of each geometry, uint8 ``(geometry, y, x)``.
+    ids
+        Cell of each pixel, int32 ``(geometry, y, x)``; 0 is background.
+    """
+
+    planes: NDArray[np.uint16]
+    geometry: NDArray[np.int32]
+    labels: NDArray[np.int8]
+    masks: NDArray[np.uint8]
+    ids: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFolder:
+    """An opened folder of shards: its index, none of its arrays.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    shards
+        For each shard the sha256 of its files, by name of the array.
+    about
+        What wrote the tiles, with which settings.
+    """
+
+    path: Path
+    shards: tuple[Mapping[str, str], ...]
+    about: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+
+def write_shard(folder: Path, number: int, tiles: Tiles) -> dict[str, str]:
+    """Write one shard and return the sha256 of each of its files, for the index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = {}
+    for field in fields(Tiles):
+        path = _path(folder, number, field.name)
+        np.save(path, getattr(tiles, field.name), allow_pickle=False)
+        sums[field.name] = _sha256(path)
+    return sums
+
+
+def write_index(folder: Path, shards: list[dict[str, str]], about: Mapping[str, Any]) -> None:
+    """Write the index; it comes last, so that a folder cut off half-way has none."""
+    index = {"format_version": FORMAT_VERSION, "about": dict(about), "shards": shards}
+    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def open_shards(folder: str | Path) -> ShardFolder:
+    """The index of a folder of shards.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no index: the folder is not one of shards, or was not finished.
+    ValueError
+        For an index of another format version.
+    """
+    path = Path(folder)
+    if not (path / INDEX).is_file():
+        raise FileNotFoundError(
+            f"no {INDEX} in {str(path)!r}: not a folder of shards, or its writing was cut off"
+        )
+    index = json.loads((path / INDEX).read_text(encoding="utf-8"))
+    if index.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"shards in {str(path)!r} have format version {index.get('format_version')!r}; "
+            f"this nimbus reads {FORMAT_VERSION}. Write them again."
+        )
+    return ShardFolder(path, tuple(index["shards"]), index["about"])
+
+
+def read_shard(folder: ShardFolder, number: int) -> Tiles:
+    """One shard, its planes mapped from disk, after its checksums were compared.
+
+    Raises
+    ------
+    ValueError
+        Naming the file whose content is not what was written.
+    """
+    arrays = {}
+    for name, sha256 in folder.shards[number].items():
+        path = _path(folder.path, number, name)
+        if _sha256(path) != sha256:
+            raise ValueError(f"{str(path)!r} is damaged: its sha256 is not that of the index")
+        arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return Tiles(**arrays)
+
+
+def _path(folder: Path, number: int, name: str) -> Path:
+    return folder / f"shard-{number:03d}.{name}.npy"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

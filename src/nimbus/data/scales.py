@@ -1,0 +1,163 @@
+"""Scales of a data set: computed in one pass, kept in ``sdata.attrs``, found again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from spatialdata import SpatialData
+
+from nimbus._check import listed, require_known
+from nimbus._keys import Attrs
+from nimbus.core.scalerule import ScaleRule
+from nimbus.core.scales import ScaleTable, scales_from
+from nimbus.engine.histograms import ImagePass, channel_histograms
+from nimbus.engine.source import NanRule
+
+from .elements import channel_names, element_array
+
+By = str | Mapping[str, str]
+"""``"dataset"``, ``"image"``, or the batch of each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """Scales and the rule they came from.
+
+    Parameters
+    ----------
+    table
+        Scale by image and channel.
+    rule
+        The rule; ``None`` for scales that the user gave.
+    chosen
+        Whether the user chose the quantile, so that it holds for every model.
+    """
+
+    table: ScaleTable
+    rule: ScaleRule | None
+    chosen: bool = False
+
+
+def compute_scales(
+    sdata: SpatialData,
+    images: Mapping[str, Sequence[str]],
+    rule: ScaleRule,
+    *,
+    by: By,
+    nan: NanRule,
+    n_jobs: int,
+    show_progress_bar: bool,
+) -> Scales:
+    """Scales of some channels of some images, in one pass over their pixels.
+
+    Parameters
+    ----------
+    sdata
+        Where the images are.
+    images
+        Channels by image.
+    rule
+        Which quantile, of which pixels, and how images are pooled.
+    by
+        ``"dataset"``: all images share a scale; ``"image"``: each has its own; a mapping from
+        image to batch name: images of one batch share.
+    nan
+        What NaN and infinite pixels do.
+    n_jobs
+        Threads, where no Dask cluster is active.
+    show_progress_bar
+        Show the chunks that are done.
+    """
+    passes = []
+    for key, wanted in images.items():
+        names = channel_names(sdata.images[key], image_key=key)
+        index = [names.index(channel) for channel in wanted]
+        passes.append(ImagePass(key, element_array(sdata.images[key])[index], tuple(wanted)))
+    counted = channel_histograms(
+        passes, nan=nan, n_jobs=n_jobs, show_progress_bar=show_progress_bar
+    )
+    histograms = dict(zip(images, counted, strict=True))
+    return Scales(scales_from(histograms, rule, _batches(list(images), by)), rule)
+
+
+def store_scales(sdata: SpatialData, scales: Scales) -> None:
+    """Keep scales in ``sdata.attrs["nimbus_scales"]``; survives writing and reading."""
+    rule = None if scales.rule is None else asdict(scales.rule)
+    sdata.attrs[Attrs.SCALES] = {"rule": rule, "chosen": scales.chosen, "scales": scales.table}
+
+
+def stored_scales(
+    sdata: SpatialData, images: Mapping[str, Sequence[str]], rule: ScaleRule
+) -> Scales | None:
+    """Stored scales that serve these images and this rule, or ``None``.
+
+    Scales whose quantile the user chose serve every model; others serve only models of the same
+    rule.
+    """
+    kept: Any = sdata.attrs.get(Attrs.SCALES)
+    if not isinstance(kept, Mapping):
+        return None
+    table = {image: dict(channels) for image, channels in kept["scales"].items()}
+    covered = all(c in table.get(image, {}) for image, names in images.items() for c in names)
+    if not covered:
+        return None
+    scales = Scales(table, ScaleRule(**kept["rule"]), chosen=bool(kept["chosen"]))
+    if not scales.chosen and scales.rule != rule:
+        warnings.warn(
+            f"stored scales follow {scales.rule}, but the model was trained with {rule}; computing "
+            "scales by the model's rule. To keep another rule, pass quantile= to "
+            "nimbus.pp.normalize",
+            stacklevel=3,
+        )
+        return None
+    return replace(
+        scales, table={i: {c: table[i][c] for c in names} for i, names in images.items()}
+    )
+
+
+def given_scales(
+    given: Mapping[str, float] | Mapping[str, Mapping[str, float]],
+    images: Mapping[str, Sequence[str]],
+) -> Scales:
+    """Scales as the user gave them: ``{channel: divisor}`` or ``{image: {channel: divisor}}``.
+
+    Raises
+    ------
+    ValueError
+        A channel without a scale, or a scale that is not above 0.
+    """
+    table: ScaleTable = {}
+    for image, channels in images.items():
+        own: Any = given.get(image, given)
+        require_known(f"scale of image {image!r} for channel", channels, list(own))
+        table[image] = {channel: float(own[channel]) for channel in channels}
+        wrong = {c: s for c, s in table[image].items() if not 0 < s < float("inf")}
+        if wrong:
+            raise ValueError(f"scales are divisors above 0; image {image!r} has {wrong}")
+    return Scales(table, None)
+
+
+def warn_without_signal(table: ScaleTable) -> None:
+    """Warn of channels whose scale is 0: they are scored on zeros."""
+    empty = [f"{c} ({image})" for image, own in table.items() for c, s in own.items() if s <= 0]
+    if empty:
+        warnings.warn(
+            f"no signal in {listed(empty)}: the scale is 0 and these channels are scored as zeros",
+            stacklevel=3,
+        )
+
+
+def _batches(images: Iterable[str], by: By) -> dict[str, str]:
+    if isinstance(by, Mapping):
+        require_known("batch of image", images, list(by))
+        return {image: str(by[image]) for image in images}
+    if by == "dataset":
+        return dict.fromkeys(images, "dataset")
+    if by == "image":
+        return {image: image for image in images}
+    raise ValueError(
+        f"by={by!r} is not one of 'dataset', 'image', or a mapping from image to batch name"
+    )

@@ -1,0 +1,133 @@
+"""From elements of a SpatialData object to what the engine reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spatialdata import SpatialData
+
+from nimbus._check import require_known
+from nimbus.engine.source import FieldSource, NanRule
+
+from .elements import channel_names, check_labels, element_array
+from .geometry import Placement, place_field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which elements are read, and how.
+
+    Parameters
+    ----------
+    pairs
+        Image of each labels element.
+    channels
+        Wanted channels; ``None`` takes all that each image has.
+    scale
+        Level of a multiscale image; ``None`` takes the coarsest that is fine enough.
+    coordinate_system
+        Where image and labels meet; ``None`` takes one they share.
+    pixel_size
+        Micrometres per pixel of the finest image, or by image; ``None`` asks the transformation.
+    nan
+        What NaN and infinite pixels do.
+    """
+
+    pairs: Mapping[str, str]
+    channels: Sequence[str] | None
+    scale: str | None
+    coordinate_system: str | None
+    pixel_size: float | Mapping[str, float] | None
+    nan: NanRule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenField:
+    """One field: what the engine reads, and where it lies."""
+
+    source: FieldSource
+    placement: Placement
+
+
+def wanted_channels(sdata: SpatialData, request: Request) -> dict[str, list[str]]:
+    """Channels to read of each image, in the order asked for.
+
+    Fields may have different panels: a channel must be in at least one of the images.
+
+    Raises
+    ------
+    ValueError
+        A channel that no image has.
+    """
+    there = {
+        image: channel_names(sdata.images[image], image_key=image)
+        for image in dict.fromkeys(request.pairs.values())
+    }
+    if request.channels is None:
+        return {image: list(names) for image, names in there.items()}
+    require_known(
+        "channel", request.channels, list(dict.fromkeys(n for own in there.values() for n in own))
+    )
+    return {image: [c for c in request.channels if c in own] for image, own in there.items()}
+
+
+def open_field(
+    sdata: SpatialData,
+    labels_key: str,
+    request: Request,
+    channels: Sequence[str],
+    scales: Mapping[str, float],
+    *,
+    model_pixel_size_um: float,
+) -> OpenField:
+    """Open one field for reading; nothing is computed yet.
+
+    Raises
+    ------
+    ValueError
+        See :func:`nimbus.data.geometry.place_field`.
+    TypeError
+        Labels that are not integers.
+    """
+    image_key = request.pairs[labels_key]
+    labels = element_array(sdata.labels[labels_key])
+    check_labels(labels, labels_key=labels_key)
+    placement = place_field(
+        sdata,
+        image_key=image_key,
+        labels_key=labels_key,
+        coordinate_system=request.coordinate_system,
+        scale=request.scale,
+        pixel_size=_pixel_size(request, image_key),
+        model_pixel_size_um=model_pixel_size_um,
+    )
+    image = sdata.images[image_key]
+    names = channel_names(image, image_key=image_key)
+    source = FieldSource(
+        image_name=image_key,
+        labels_name=labels_key,
+        image=element_array(image, placement.scale)[[names.index(c) for c in channels]],
+        labels=labels,
+        grid=placement.grid,
+        channels=tuple(channels),
+        scales=np.array([scales[channel] for channel in channels], dtype=np.float64),
+        nan=request.nan,
+    )
+    return OpenField(source, placement)
+
+
+def to_world(placement: Placement, centroid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centroids (y, x) in label pixels as (x, y) in the coordinate system."""
+    homogeneous = np.column_stack([centroid[:, 1], centroid[:, 0], np.ones(len(centroid))])
+    world: NDArray[np.float64] = (homogeneous @ placement.labels_to_world.T)[:, :2]
+    return world
+
+
+def _pixel_size(request: Request, image_key: str) -> float | None:
+    if isinstance(request.pixel_size, Mapping):
+        require_known("pixel_size of image", [image_key], list(request.pixel_size))
+        return request.pixel_size[image_key]
+    return request.pixel_size
