@@ -1,0 +1,171 @@
+"""The card of a model: all that must be known besides its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from nimbus._check import listed
+from nimbus.core.scalerule import ScaleRule
+
+FORMAT_VERSION = 1
+"""Format of the card and of the weights beside it."""
+
+Aggregate = Literal["cell", "interior"]
+
+
+class CardError(ValueError):
+    """A card that cannot be used, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Architecture, input and origin of a model.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    depth, root_filters
+        Architecture, as in :class:`nimbus.model.UNet`.
+    pixel_size_um
+        Side of a pixel of the network's grid, in micrometers.
+    scale
+        How the scale of a channel follows from its pixels.
+    clip
+        Channels are clipped to ``[0, clip]`` after division by their scale.
+    aggregate
+        Pixels that a cell's score averages: the whole ``"cell"``, or its ``"interior"``
+        (the mask plane).
+    training_data, licence
+        Sentences for people.
+    metrics
+        What the model reached, and on what.
+    sha256
+        Hash of the weights file; empty for a card that is not beside one.
+    format_version
+        Version of this format.
+
+    Examples
+    --------
+    >>> card = ModelCard(
+    ...     name="tiny", depth=3, root_filters=4, pixel_size_um=1.0, scale=ScaleRule(0.999)
+    ... )
+    >>> card.multiple, card.halo
+    (4, 24)
+    >>> ModelCard.from_json(card.to_json()) == card
+    True
+    """
+
+    name: str
+    depth: int
+    root_filters: int
+    pixel_size_um: float
+    scale: ScaleRule
+    clip: float = 1.0
+    aggregate: Aggregate = "cell"
+    training_data: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    licence: str = ""
+    sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.depth < 2 or self.root_filters < 1:
+            raise CardError(
+                f"depth must be at least 2 and root_filters at least 1, "
+                f"not {self.depth!r}, {self.root_filters!r}"
+            )
+        for name in ("pixel_size_um", "clip"):
+            if not getattr(self, name) > 0:
+                raise CardError(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if self.aggregate not in get_args(Aggregate):
+            known = listed(get_args(Aggregate))
+            raise CardError(f"aggregate must be one of {known}, not {self.aggregate!r}")
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input, and tile origins, must be multiples of this."""
+        return int(2 ** (self.depth - 1))
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a tile that can change its scores, rounded up to `multiple`.
+
+        The receptive radius is ``6 * multiple - 2`` (94 at depth 5).
+        """
+        return 6 * self.multiple
+
+    def to_json(self) -> str:
+        """The card as text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "card") -> ModelCard:
+        """Read a card from text.
+
+        Parameters
+        ----------
+        text
+            What :meth:`to_json` gave.
+        where
+            Begins the message of an error.
+
+        Raises
+        ------
+        CardError
+            Not JSON, another format version, a field that is missing, unknown or out of range.
+        """
+        values = _parsed(text, where)
+        try:
+            scale = ScaleRule(**values.pop("scale"))
+            return cls(scale=scale, **values)
+        except (TypeError, ValueError) as error:
+            raise CardError(f"{where}: {error}") from error
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read the card file at `path`; raises :class:`CardError` where it is absent or wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CardError(
+            f"{path} does not exist; a .safetensors file needs its JSON card beside it"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CardError(f"{path}: not a JSON card ({error.reason})") from error
+    return ModelCard.from_json(text, where=str(path))
+
+
+def with_hash(card: ModelCard, sha256: str) -> ModelCard:
+    """`card` for the weights file of this hash."""
+    return replace(card, sha256=sha256)
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CardError(f"{where}: not a JSON card ({error})") from error
+    if not isinstance(values, dict):
+        raise CardError(f"{where}: not a JSON card (a {type(values).__name__}, not an object)")
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CardError(
+            f"{where}: format_version is {version!r}; this release of nimbus reads "
+            f"{FORMAT_VERSION}. Update nimbus, or convert the model again."
+        )
+    known = {f.name for f in fields(ModelCard)}
+    needed = {
+        f.name for f in fields(ModelCard) if f.default is MISSING and f.default_factory is MISSING
+    }
+    if unknown := sorted(set(values) - known):
+        raise CardError(
+            f"{where}: unknown fields {listed(unknown)}; known: {listed(sorted(known))}"
+        )
+    if missing := sorted(needed - set(values)):
+        raise CardError(f"{where}: missing fields {listed(missing)}")
+    return values

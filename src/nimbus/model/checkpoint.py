@@ -1,0 +1,123 @@
+"""Weights on disk: a safetensors file with its card beside it, or a published ``.pt``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from .card import ModelCard, read_card, with_hash
+from .published import published_card, read_published
+from .state import COUNTER, CheckpointError, State, require_hash, require_state, sha256_of
+from .unet import UNet
+
+
+def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
+    """Write weights to `path` (``.safetensors``) and their card to the JSON file beside it.
+
+    Parameters
+    ----------
+    path
+        Ends in ``.safetensors``. Existing files are replaced.
+    net
+        Its depth and root filters must be those of `card`.
+    card
+        Its hash is ignored.
+
+    Returns
+    -------
+    The card with the hash of the written file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nimbus.core.scalerule import ScaleRule
+    >>> card = ModelCard(
+    ...     name="tiny", depth=3, root_filters=4, pixel_size_um=1.0, scale=ScaleRule(0.999)
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/tiny.safetensors"
+    ...     written = save_checkpoint(path, UNet(depth=3, root_filters=4), card)
+    ...     net, read = load_checkpoint(path)
+    >>> read == written
+    True
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path}: the file name must end in .safetensors")
+    if (net.depth, net.root_filters) != (card.depth, card.root_filters):
+        raise CheckpointError(
+            f"{path}: the network has depth {net.depth} and {net.root_filters} root filters, "
+            f"its card says {card.depth} and {card.root_filters}"
+        )
+    state = {name: t.contiguous() for name, t in net.state_dict().items() if COUNTER not in name}
+    require_state(state, net, where=str(path))
+    data = save(state)
+    path.write_bytes(data)
+    card = with_hash(card, hashlib.sha256(data).hexdigest())
+    path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
+    return card
+
+
+def load_checkpoint(path: str | Path, *, sha256: str | None = None) -> tuple[UNet, ModelCard]:
+    """Network and card of a weights file.
+
+    Parameters
+    ----------
+    path
+        ``.safetensors`` with a card beside it, or the ``.pt`` state dict of the published tool,
+        whose card follows from its shapes (:func:`published_card`).
+    sha256
+        Hash that the file must have. The hash in a card is checked in any case.
+
+    Returns
+    -------
+    Network in evaluation mode, float32, on the CPU; card with the hash of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    CardError
+        No card, or one that cannot be used.
+    CheckpointError
+        Wrong hash; truncated, or no weights at all; pickled code; keys that are missing or too
+        many; wrong shapes; values that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights file at {path}")
+    found = sha256_of(path)
+    if sha256 is not None:
+        require_hash(found, sha256, where=str(path))
+    if path.suffix == ".safetensors":
+        card = read_card(path.with_suffix(".json"))
+        if card.sha256:
+            require_hash(found, card.sha256, where=str(path))
+        state = _read_safetensors(path)
+    else:
+        state = read_published(path)
+        card = published_card(state)
+    return _network(state, card, where=str(path)), with_hash(card, found)
+
+
+def convert(pt_path: str | Path, out_path: str | Path, *, sha256: str | None = None) -> ModelCard:
+    """Rewrite a published ``.pt`` as safetensors with a card; returns the card."""
+    net, card = load_checkpoint(pt_path, sha256=sha256)
+    return save_checkpoint(out_path, net, card)
+
+
+def _read_safetensors(path: Path) -> State:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: truncated, or not a safetensors file ({error})") from error
+
+
+def _network(state: State, card: ModelCard, *, where: str) -> UNet:
+    net = UNet(depth=card.depth, root_filters=card.root_filters)
+    require_state(state, net, where=where)
+    net.load_state_dict(state, strict=False)
+    return net.eval().requires_grad_(False)

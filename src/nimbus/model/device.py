@@ -1,0 +1,87 @@
+"""Which device and which precision a network runs in."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+
+from nimbus._check import listed
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device of that name; the best one there is for None (cuda, mps, cpu).
+
+    Parameters
+    ----------
+    name
+        As PyTorch spells it: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+
+    Raises
+    ------
+    ValueError
+        No device of that name on this machine; nothing else is taken instead.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    >>> choose_device("gpu")
+    Traceback (most recent call last):
+    ValueError: device 'gpu' is not known; there is: ...
+    """
+    there = available_devices()
+    if name is None:
+        return torch.device(there[0].split(":")[0])
+    if name not in there and name != there[0].split(":")[0]:
+        known = name.split(":")[0] in ("cuda", "mps", "cpu")
+        what = "is not on this machine" if known else "is not known"
+        raise ValueError(f"device {name!r} {what}; there is: {listed(there)}")
+    return torch.device(name)
+
+
+def available_devices() -> list[str]:
+    """Names of the devices of this machine, best first."""
+    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The number format of the network.
+
+    Parameters
+    ----------
+    precision
+        ``"auto"`` is bfloat16 where the device multiplies it in hardware (:func:`fast_bfloat16`),
+        else float32.
+    device
+        Where the network runs.
+
+    Examples
+    --------
+    >>> choose_dtype("float32", torch.device("cpu"))
+    torch.float32
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(
+            f"precision {precision!r} is not known; there is: {listed(get_args(Precision))}"
+        )
+    if precision == "auto":
+        return torch.bfloat16 if fast_bfloat16(device) else torch.float32
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 on `device`.
+
+    On a processor that is so with matrix tiles (AMX) alone: the AVX-512 instructions multiply
+    bfloat16 at half the rate of float32 (docs/design/network.md).
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,70 @@
+"""The network as it is run: batch norms folded into the convolutions before them."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .unet import ConvBlock, UNet, UpBlock, reflect_pad
+
+
+class FoldedBlock(nn.Module):
+    """A :class:`ConvBlock` without batch norms."""
+
+    def __init__(self, block: ConvBlock) -> None:
+        super().__init__()
+        self.skip = block.conv2d_0
+        self.first = folded(block.conv2d_1, block.bn_1)
+        self.second = folded(block.conv2d_2, block.bn_2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of the block."""
+        skip: Tensor = self.skip(x)
+        x = self.first(reflect_pad(skip)).relu_()
+        x = self.second(reflect_pad(x)).relu_()
+        return x.add_(skip)
+
+
+class FoldedUNet(nn.Module):
+    """The same function as the :class:`UNet` it is made of, in evaluation mode."""
+
+    def __init__(self, net: UNet) -> None:
+        super().__init__()
+        net = copy.deepcopy(net)
+        down = cast(list[ConvBlock], list(net.contracting_layers)[::2])
+        lift = cast(list[UpBlock], list(net.expanding_layers)[::3])
+        up = cast(list[ConvBlock], list(net.expanding_layers)[2::3])
+        self.down = nn.ModuleList(FoldedBlock(block) for block in down)
+        self.bottom = FoldedBlock(net.bottle_neck)
+        self.lift = nn.ModuleList(block.upconv for block in lift)
+        self.up = nn.ModuleList(FoldedBlock(block) for block in up)
+        self.last = net.final_conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(n, 1, y, x)`` of planes ``(n, 2, y, x)``."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        skips: list[Tensor] = []
+        for block in self.down:
+            skips.append(block(x))
+            x = F.max_pool2d(skips[-1], 2)
+        x = self.bottom(x)
+        for lift, block in zip(self.lift, self.up, strict=True):
+            x = block(torch.cat([skips.pop(), lift(x).relu_()], dim=1))
+        out: Tensor = self.last(x)
+        return out
+
+
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """One convolution that does what `conv` and then `norm` do, in evaluation mode."""
+    if norm.running_mean is None or norm.running_var is None or conv.bias is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    bias = (conv.bias.double() - norm.running_mean.double()) * gain + norm.bias.double()
+    out = nn.Conv2d(conv.in_channels, conv.out_channels, kernel_size=3)
+    out.weight = nn.Parameter((conv.weight.double() * gain[:, None, None, None]).float(), False)
+    out.bias = nn.Parameter(bias.float(), False)
+    return out

@@ -1,0 +1,49 @@
+"""What the engine asks of a model, with or without PyTorch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .views import IDENTITY, View
+
+
+class Predictor(ABC):
+    """Planes in, probabilities out.
+
+    Planes are float32, axes ``(n, 2, y, x)``: the scaled channel in [0, 1] and the mask plane.
+    Height and width must be multiples of the card's `multiple`.
+    """
+
+    @abstractmethod
+    def each_view(
+        self, planes: NDArray[np.float32], views: Sequence[View]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Probabilities of one view after the other, turned back, axes ``(n, y, x)``.
+
+        One view is held at a time; the order is that of `views`.
+        """
+
+    def predict(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities without views, axes ``(n, 1, y, x)``."""
+        return self.predict_view(planes, IDENTITY)[:, None]
+
+    def predict_view(self, planes: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+        """Probabilities seen through one view, turned back, axes ``(n, y, x)``."""
+        return next(iter(self.each_view(planes, [view])))
+
+    def predict_views(
+        self, planes: NDArray[np.float32], views: Sequence[View]
+    ) -> NDArray[np.float32]:
+        """Mean over the views, axes ``(n, y, x)``; summed in their order."""
+        if not views:
+            raise ValueError("views is empty; give at least the identity")
+        n, _, height, width = planes.shape
+        mean = np.zeros((n, height, width), dtype=np.float32)
+        for probability in self.each_view(planes, views):
+            mean += probability
+        mean /= len(views)
+        return mean
