@@ -1,0 +1,148 @@
+"""Markers: where in a cell each sits and which cell types carry it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .layout import CELL_TYPES
+
+PATTERNS = ("membrane", "nuclear", "cytoplasm", "granular", "fibre")
+
+T_CELLS = ("helper_t", "cytotoxic_t", "regulatory_t")
+IMMUNE = (*T_CELLS, "b_cell", "macrophage", "dendritic", "neutrophil", "plasma")
+MESENCHYME = ("fibroblast", "smooth_muscle", "endothelial")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """One marker.
+
+    Parameters
+    ----------
+    name
+        Name of the channel.
+    pattern
+        One of `PATTERNS`.
+    positive
+        Probability that a cell of a type is positive; types that are not named: never.
+    process
+        Part of the positive cells that send out thin processes.
+    dim
+        Part of the positive cells that are dim.
+    spread
+        Deviation of the logarithm of the positives' expression.
+    """
+
+    name: str
+    pattern: str
+    positive: tuple[tuple[str, float], ...]
+    process: float = 0.0
+    dim: float = 0.25
+    spread: float = 0.45
+
+
+def _of(types: Sequence[str], probability: float = 0.97) -> tuple[tuple[str, float], ...]:
+    return tuple((name, probability) for name in types)
+
+
+KNOWN = {
+    marker.name.upper(): marker
+    for marker in (
+        Marker("DAPI", "nuclear", _of(CELL_TYPES, 1.0), dim=0.05, spread=0.25),
+        Marker("HH3", "nuclear", _of(CELL_TYPES, 1.0), dim=0.05, spread=0.25),
+        Marker("CD45", "membrane", _of(IMMUNE)),
+        Marker("CD3", "membrane", _of(T_CELLS)),
+        Marker("CD4", "membrane", (*_of(("helper_t", "regulatory_t")), ("macrophage", 0.3)), dim=0.4),
+        Marker("CD8", "membrane", _of(("cytotoxic_t",))),
+        Marker("CD20", "membrane", _of(("b_cell",))),
+        Marker("CD138", "membrane", (*_of(("plasma",)), ("epithelial", 0.2))),
+        Marker("CD11C", "membrane", (*_of(("dendritic",)), ("macrophage", 0.3)), process=0.8),
+        Marker("CD163", "membrane", _of(("macrophage",), 0.7), process=0.7),
+        Marker("CD31", "membrane", _of(("endothelial",)), process=0.4),
+        Marker("HLADR", "membrane", _of(("dendritic", "macrophage", "b_cell"), 0.9), process=0.2),
+        Marker("PANCK", "cytoplasm", _of(("epithelial",))),
+        Marker("ECAD", "membrane", _of(("epithelial",))),
+        Marker("FOXP3", "nuclear", _of(("regulatory_t",)), dim=0.4),
+        Marker("KI67", "nuclear", (("epithelial", 0.25), ("b_cell", 0.2), ("cytotoxic_t", 0.05)),
+               spread=0.7),
+        Marker("PAX5", "nuclear", _of(("b_cell",))),
+        Marker("CD68", "granular", _of(("macrophage",)), process=0.2),
+        Marker("GZMB", "granular", (("cytotoxic_t", 0.4),)),
+        Marker("MPO", "granular", _of(("neutrophil",))),
+        Marker("VIM", "cytoplasm", _of((*MESENCHYME, *T_CELLS, "macrophage"), 0.9), process=0.3),
+        Marker("SMA", "fibre", _of(("smooth_muscle",))),
+        Marker("COLLAGEN", "fibre", (("fibroblast", 0.4),)),
+    )
+}  # fmt: skip
+"""Markers whose name tells what they look like, by upper-case name without signs."""
+
+_SAME = {
+    "PANKRT": "PANCK", "PANKERATIN": "PANCK", "CYTOKERATIN": "PANCK", "CK": "PANCK",
+    "ECADHERIN": "ECAD", "CDH1": "ECAD", "H3": "HH3", "HISTONEH3": "HH3", "HOECHST": "DAPI",
+    "DNA": "DAPI", "VIMENTIN": "VIM", "GRANZYMEB": "GZMB", "COLLAGENIV": "COLLAGEN",
+    "COL1": "COLLAGEN", "ACTA2": "SMA", "ASMA": "SMA", "HLADRDPDQ": "HLADR",
+}  # fmt: skip
+
+DEFAULT_PANEL = (
+    "DAPI", "CD45", "CD3", "CD4", "CD8", "CD20", "FOXP3", "CD68", "PANCK", "SMA",
+)  # fmt: skip
+
+
+def named_marker(name: str, rng: np.random.Generator) -> Marker:
+    """The known marker of that name, or a random one that carries the name.
+
+    Case and signs do not matter: ``"Ki-67"`` is ``"KI67"``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> named_marker("Ki-67", rng).pattern, named_marker("E-Cadherin", rng).positive
+    ('nuclear', (('epithelial', 0.97),))
+    >>> named_marker("XYZ", rng).name
+    'XYZ'
+    """
+    plain = re.sub(r"[^A-Z0-9]", "", name.upper())
+    known = KNOWN.get(_SAME.get(plain, plain))
+    found = known if known is not None else random_marker(rng)
+    return Marker(name, found.pattern, found.positive, found.process, found.dim, found.spread)
+
+
+_PATTERN_WEIGHT = (0.42, 0.22, 0.14, 0.12, 0.10)
+"""How often a random marker has each of `PATTERNS`: as in common panels."""
+
+ABSENT = 0.08
+"""Part of the random markers that no cell carries."""
+
+UBIQUITOUS = 0.06
+"""Part of the random markers that nearly every cell carries."""
+
+
+def random_marker(rng: np.random.Generator) -> Marker:
+    """A marker of random pattern on random cell types: what a network is trained on."""
+    pattern = str(rng.choice(PATTERNS, p=_PATTERN_WEIGHT))
+    positive = tuple((name, float(p)) for name, p in _random_positive(pattern, rng) if p > 0)
+    return Marker(
+        name="random",
+        pattern=pattern,
+        positive=positive,
+        process=float(rng.choice([0.0, 0.3, 0.8], p=[0.6, 0.25, 0.15])),
+        dim=float(rng.uniform(0.1, 0.6)),
+        spread=float(rng.uniform(0.25, 0.8)),
+    )
+
+
+def _random_positive(pattern: str, rng: np.random.Generator) -> list[tuple[str, float]]:
+    kind = rng.random()
+    if kind < ABSENT:
+        return []
+    if kind < ABSENT + UBIQUITOUS:
+        return [(name, float(rng.uniform(0.8, 1.0))) for name in CELL_TYPES]
+    there = MESENCHYME if pattern == "fibre" else CELL_TYPES
+    n_types = min(1 + rng.geometric(0.45), len(there))
+    chosen = rng.permutation(there)[:n_types]
+    share = [float(rng.choice([rng.uniform(0.03, 0.4), rng.uniform(0.7, 1.0)])) for _ in chosen]
+    return [(str(name), p) for name, p in zip(chosen, share, strict=True)]

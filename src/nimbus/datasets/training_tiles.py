@@ -1,0 +1,272 @@
+"""Simulated tissue as training tiles: what the first model learned from.
+
+Every field draws its own platform, pixel size, tissue and labels; every channel its own marker,
+patterns and effects. Truth is known; a positive that nobody could see is undecided.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from nimbus._types import FloatArray, IntArray
+from nimbus.core.boxes import Box
+from nimbus.core.grid import Grid, same_grid
+from nimbus.core.masks import mask_plane
+from nimbus.core.resample import area_average
+from nimbus.core.shards import PLANE_MAX, Tiles, write_index, write_shard
+
+from .effects import Effects
+from .fields import Channel, simulate_channel
+from .layout import NICHES, Layout, LayoutSettings, simulate_layout
+from .markers import KNOWN, Marker, random_marker
+from .patterns import draw_pattern_settings
+from .platforms import PLATFORMS, Platform, draw_effects
+from .segmentation import draw_segmentation, moved, segment
+
+
+@dataclass(frozen=True, slots=True)
+class TileSettings:
+    """What is written.
+
+    Parameters
+    ----------
+    n_fields
+        Fields of tissue; each gives ``tiles_per_side ** 2 * n_channels`` samples.
+    n_channels
+        Channels of each field.
+    tile_size
+        Edge of a tile, in pixels of the network.
+    tiles_per_side
+        Tiles along each side of a field.
+    pixel_size_um
+        Pixel size of the network.
+    zoom
+        A field's own pixel size is the network's times a factor in this range.
+    fields_per_shard
+        Fields in one file.
+    """
+
+    n_fields: int = 400
+    n_channels: int = 14
+    tile_size: int = 128
+    tiles_per_side: int = 2
+    pixel_size_um: float = 1.0
+    zoom: tuple[float, float] = (0.7, 1.4)
+    fields_per_shard: int = 50
+
+
+MIN_Z, MIN_CONTRAST = 3.0, 0.15
+"""A positive is undecided when its own counts are less than this many deviations of the noise, or
+less than this part of all other counts in its place."""
+
+MIN_VISIBLE = 0.4
+"""A cell of which less than this part lies in the tile is undecided."""
+
+
+def write_training_tiles(
+    folder: str | Path,
+    *,
+    settings: TileSettings | None = None,
+    random_state: int = 0,
+    show_progress_bar: bool = True,
+) -> None:
+    """Simulate fields of tissue and write them as shards of training tiles.
+
+    Parameters
+    ----------
+    folder
+        Where the shards and, last, their index are written.
+    settings
+        How many tiles and of which size; None: the defaults.
+    random_state
+        Seed; the same seed and settings give the same bytes.
+    show_progress_bar
+        Show one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nimbus.core.shards import open_shards, read_shard
+    >>> folder = tempfile.mkdtemp()
+    >>> few = TileSettings(n_fields=1, n_channels=2, tile_size=32)
+    >>> write_training_tiles(folder, settings=few, show_progress_bar=False)
+    >>> read_shard(open_shards(folder), 0).planes.shape
+    (8, 32, 32)
+    """
+    wanted = settings if settings is not None else TileSettings()
+    path = Path(folder)
+    sums: list[dict[str, str]] = []
+    pending: list[Tiles] = []
+    for number in tqdm(range(wanted.n_fields), disable=not show_progress_bar, unit="field"):
+        pending.append(simulate_tiles(wanted, np.random.default_rng([random_state, number])))
+        if len(pending) == wanted.fields_per_shard or number + 1 == wanted.n_fields:
+            sums.append(write_shard(path, len(sums), merged(pending)))
+            pending = []
+    about = {
+        "made_by": "nimbus.datasets.write_training_tiles",
+        "random_state": random_state,
+        "pixel_size_um": wanted.pixel_size_um,
+        "settings": dataclasses.asdict(wanted),
+    }
+    write_index(path, sums, about)
+
+
+def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
+    """All tiles of one field: every channel on every piece of its tissue."""
+    platform = PLATFORMS[str(rng.choice(list(PLATFORMS)))]
+    pixel = float(rng.choice(platform.pixel_sizes_um)) * float(rng.uniform(0.9, 1.1))
+    factor = settings.pixel_size_um * _log_uniform(settings.zoom, rng) / pixel
+    side = settings.tile_size * settings.tiles_per_side
+    n_pixels = int(np.ceil(side * factor)) + 1
+    layout = simulate_layout((n_pixels, n_pixels), pixel, draw_layout_settings(rng), rng)
+    labels = segment(layout, draw_segmentation(rng), rng)
+    grid = same_grid(layout.shape, factor)
+    box = Box(0, side, 0, side)
+    mask = mask_plane(labels, grid, box, origin=Box(0, n_pixels, 0, n_pixels))
+    ids = ids_on_grid(labels, grid, box)
+    visible = np.where(moved(labels, 1.0 / pixel) == layout.cells, layout.cells, 0)
+    planes, truths = [], []
+    for _ in range(settings.n_channels):
+        plane, truth = _sample_channel(layout, visible, platform, rng)
+        planes.append(area_average(plane, grid, box, origin=Box(0, n_pixels, 0, n_pixels)))
+        truths.append(truth)
+    return cut(np.stack(planes), mask, ids, np.stack(truths), settings.tile_size)
+
+
+def draw_layout_settings(rng: np.random.Generator) -> LayoutSettings:
+    """Tissue of one field: from one niche to all, small cells to large, tight to loose."""
+    n_niches = int(rng.integers(1, len(NICHES) + 1))
+    chosen = rng.permutation(len(NICHES))[:n_niches]
+    return LayoutSettings(
+        niches=tuple(NICHES[i] for i in sorted(chosen)),
+        niche_um=float(rng.uniform(25, 110)),
+        size=_log_uniform((0.82, 1.4), rng),
+        lumen=float(rng.choice([0.0, rng.uniform(0, 0.3)])),
+        crowding=float(rng.choice([1.0, rng.uniform(0.5, 1.0)])),
+        warp_um=float(rng.uniform(0.3, 1.1)),
+    )
+
+
+def _sample_channel(
+    layout: Layout, visible: IntArray, platform: Platform, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """One channel over its scale and clipped, and the truth of each cell."""
+    known = rng.random() < 0.2
+    marker = KNOWN[str(rng.choice(list(KNOWN)))] if known else random_marker(rng)
+    effects = draw_effects(platform, rng)
+    channel = simulate_channel(layout, marker, draw_pattern_settings(rng), effects, rng)
+    scale = draw_scale(channel, marker, effects, rng)
+    plane = np.clip(channel.recorded.image / np.float32(scale), 0, 1)
+    return plane, judged(channel, visible, effects)
+
+
+def draw_scale(
+    channel: Channel, marker: Marker, effects: Effects, rng: np.random.Generator
+) -> float:
+    """Divisor of a channel: some percentile of this field, or what other fields would give."""
+    image = channel.recorded.image
+    lit = image[image > 0]
+    quantile = float(rng.choice([0.995, 0.998, 0.999, 0.9995, 0.9999]))
+    pixels = lit if lit.size and rng.random() < 0.4 else image
+    scale = float(np.quantile(pixels, quantile)) * _log_uniform((0.6, 3.0), rng)
+    if not channel.positive.any() and rng.random() < 0.6:
+        elsewhere = effects.photons * float(rng.uniform(1.0, 3.0))
+        scale = max(scale, elsewhere)
+    return max(scale, 1.0 if effects.photons < 20 else 0.05 * effects.photons)
+
+
+def judged(channel: Channel, visible: IntArray, effects: Effects) -> NDArray[np.int8]:
+    """Label of each cell: its truth, or -1 for a positive that cannot be seen."""
+    n = len(channel.positive)
+    ids = visible.ravel()
+    area = np.bincount(ids, minlength=n + 1)[1:]
+    own, total = (
+        np.bincount(ids, weights=v.ravel(), minlength=n + 1)[1:]
+        for v in (channel.recorded.own, channel.recorded.image)
+    )
+    other = np.maximum(total - own, 0) + 0.02 * effects.photons * area
+    noise = np.sqrt(own + other + area * effects.read_noise**2 + 1)
+    seen = (own / noise > MIN_Z) & (own > MIN_CONTRAST * other)
+    label = channel.positive.astype(np.int8)
+    label[channel.positive & ~seen] = -1
+    return label
+
+
+def ids_on_grid(labels: IntArray, grid: Grid, box: Box) -> NDArray[np.int32]:
+    """Cell of each network pixel, at the place where the mask plane samples it."""
+    rows = grid.y.labels_of_half(2 * box.y0, 2 * box.y1)[::2]
+    columns = grid.x.labels_of_half(2 * box.x0, 2 * box.x1)[::2]
+    return labels[np.ix_(rows, columns)].astype(np.int32)
+
+
+def cut(
+    planes: FloatArray,
+    mask: NDArray[np.uint8],
+    ids: NDArray[np.int32],
+    truth: NDArray[np.int8],
+    size: int,
+) -> Tiles:
+    """Square tiles of a field, the cells of each numbered from 1.
+
+    Parameters
+    ----------
+    planes
+        Channels in [0, 1], ``(channel, y, x)``.
+    mask, ids
+        Mask plane and cells, ``(y, x)``.
+    truth
+        1, 0 or -1, ``(channel, cell)``.
+    size
+        Edge of a tile.
+    """
+    full = np.bincount(ids.ravel(), minlength=truth.shape[1] + 1)
+    stored = np.round(np.clip(planes, 0, 1) * PLANE_MAX).astype(np.uint16)
+    parts = []
+    for top in range(0, mask.shape[0] - size + 1, size):
+        for left in range(0, mask.shape[1] - size + 1, size):
+            here = np.s_[top : top + size, left : left + size]
+            old, new = np.unique(ids[here], return_inverse=True)
+            cells = old[old > 0]
+            new = new.reshape(size, size) + (0 if old[0] == 0 else 1)
+            count = np.bincount(new.ravel(), minlength=len(cells) + 1)[1:]
+            labels = truth[:, cells - 1].copy()
+            labels[:, count < MIN_VISIBLE * full[cells]] = -1
+            geometry = np.zeros(len(planes), dtype=np.int32)
+            parts.append(
+                Tiles(
+                    stored[:, *here], geometry, labels, mask[here][None],
+                    new[None].astype(np.int32),
+                )
+            )  # fmt: skip
+    return merged(parts)
+
+
+def merged(parts: list[Tiles]) -> Tiles:
+    """Several sets of tiles as one."""
+    n_cells = max((part.labels.shape[1] for part in parts), default=0)
+    start = np.cumsum([0] + [len(part.masks) for part in parts])
+    return Tiles(
+        planes=np.concatenate([part.planes for part in parts]),
+        geometry=np.concatenate(
+            [part.geometry + np.int32(s) for part, s in zip(parts, start, strict=False)]
+        ),
+        labels=np.concatenate([_widened(part.labels, n_cells) for part in parts]),
+        masks=np.concatenate([part.masks for part in parts]),
+        ids=np.concatenate([part.ids for part in parts]),
+    )
+
+
+def _widened(labels: NDArray[np.int8], n_cells: int) -> NDArray[np.int8]:
+    missing = ((0, 0), (0, n_cells - labels.shape[1]))
+    return np.pad(labels, missing, constant_values=-1)
+
+
+def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+    low, high = np.log(bounds)
+    return float(np.exp(rng.uniform(low, high)))

@@ -1,0 +1,134 @@
+"""Batches of training tiles: batch `k` is a function of the seed and of `k` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nimbus.core.shards import PLANE_MAX, ShardFolder, Tiles, read_shard
+
+from .loss import UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some samples as tensors.
+
+    Parameters
+    ----------
+    planes
+        Channel in [0, 1], float32 ``(n, y, x)``.
+    masks
+        Mask plane, float32 ``(n, y, x)``.
+    ids
+        Cell of each pixel, int64 ``(n, y, x)``.
+    labels
+        1, 0 or -1, int64 ``(n, cell)``.
+    """
+
+    planes: Tensor
+    masks: Tensor
+    ids: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on `device`."""
+        return Batch(*(t.to(device) for t in (self.planes, self.masks, self.ids, self.labels)))
+
+
+class TileSampler:
+    """Draws batches from all tiles of some shards.
+
+    Parameters
+    ----------
+    shards
+        Tiles, shard by shard.
+
+    Notes
+    -----
+    Samples are drawn with replacement. A batch depends on the seed and its number only, so that
+    a resumed training sees what an unbroken one would have seen.
+    """
+
+    def __init__(self, shards: list[Tiles]) -> None:
+        self.shards = shards
+        self.starts = np.cumsum([0] + [len(shard) for shard in shards])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def batch(self, number: int, *, size: int, seed: int) -> Batch:
+        """Batch `number`: `size` samples, each turned and mirrored at random."""
+        rng = np.random.default_rng([seed, number])
+        chosen = rng.integers(0, len(self), size)
+        turns = rng.integers(0, 8, size)
+        return stacked([self._sample(int(i), int(t)) for i, t in zip(chosen, turns, strict=True)])
+
+    def in_order(self, *, size: int, every: int = 1) -> Iterator[Batch]:
+        """Every `every`-th sample once, as it is, in batches of at most `size`."""
+        chosen = range(0, len(self), every)
+        for start in range(0, len(chosen), size):
+            yield stacked([self._sample(i, 0) for i in chosen[start : start + size]])
+
+    def _sample(self, index: int, turn: int) -> _Sample:
+        shard = int(np.searchsorted(self.starts, index, side="right")) - 1
+        tiles, row = self.shards[shard], index - int(self.starts[shard])
+        geometry = int(tiles.geometry[row])
+        return _Sample(
+            turned(tiles.planes[row], turn),
+            turned(tiles.masks[geometry], turn),
+            turned(tiles.ids[geometry], turn),
+            tiles.labels[row],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    plane: NDArray[np.uint16]
+    mask: NDArray[np.uint8]
+    ids: NDArray[np.int32]
+    labels: NDArray[np.int8]
+
+
+def turned(image: NDArray[Any], turn: int) -> NDArray[Any]:
+    """`image` after turn 0-7: quarter turns, the last four mirrored as well."""
+    out = np.rot90(image, turn % 4)
+    return out[:, ::-1] if turn >= 4 else out
+
+
+def stacked(samples: list[_Sample]) -> Batch:
+    """Samples of one size as a batch; rows of labels are filled up with -1."""
+    n_cells = max(len(s.labels) for s in samples)
+    labels = np.full((len(samples), n_cells), UNDECIDED, dtype=np.int64)
+    for row, sample in zip(labels, samples, strict=True):
+        row[: len(sample.labels)] = sample.labels
+    planes = np.stack([s.plane for s in samples]).astype(np.float32) / np.float32(PLANE_MAX)
+    return Batch(
+        planes=torch.from_numpy(planes),
+        masks=torch.from_numpy(np.stack([s.mask for s in samples]).astype(np.float32)),
+        ids=torch.from_numpy(np.stack([s.ids for s in samples]).astype(np.int64)),
+        labels=torch.from_numpy(labels),
+    )
+
+
+def split(folder: ShardFolder, *, held_out: int) -> tuple[TileSampler, TileSampler]:
+    """Samplers of the shards to learn from and of the last `held_out` shards.
+
+    Raises
+    ------
+    ValueError
+        When nothing would be left to learn from.
+    """
+    if not 0 <= held_out < len(folder):
+        raise ValueError(
+            f"cannot hold out {held_out} of {len(folder)} shards; write more or hold out fewer"
+        )
+    shards = [read_shard(folder, number) for number in range(len(folder))]
+    first = len(shards) - held_out
+    return TileSampler(shards[:first]), TileSampler(shards[first:])
