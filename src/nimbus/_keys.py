@@ -35,6 +35,7 @@ class Attrs:
 
     SCALES = "nimbus_scales"
     UNITS = "nimbus_units"
+    MAPS = "nimbus_maps"
 
 
 MICROMETER = "micrometer"

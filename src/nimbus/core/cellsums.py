@@ -83,3 +83,11 @@ def compact_ids(labels: IntArray) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         present[0] = False
     table = np.where(present, np.cumsum(present) - 1, -1)
     return np.flatnonzero(present) + low, table[offset]
+
+
+def ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`total` over `count`; NaN where nothing was counted."""
+    out: NDArray[np.float64] = np.divide(
+        total, count, out=np.full(total.shape, np.nan), where=count > 0
+    )
+    return out

@@ -58,7 +58,8 @@ def plan_tiles(
     shape
         Rows and columns of the network's grid.
     tile_size
-        Side of a write box in network pixels; rounded up to `multiple`.
+        Largest side of a write box in network pixels, rounded up to `multiple`; tiles of a
+        field are about equal, so that none is a sliver.
     multiple
         Tile origins and padded sizes are multiples of it.
     halo
@@ -74,14 +75,20 @@ def plan_tiles(
     """
     if tile_size < 1:
         raise ValueError(f"tile_size must be at least 1 network pixel, not {tile_size}")
-    step, margin = rounded_up(tile_size, multiple), rounded_up(halo, multiple)
+    margin = rounded_up(halo, multiple)
+    rows, columns = (_step(size, rounded_up(tile_size, multiple), multiple) for size in shape)
     padded = rounded_up(shape[0], multiple), rounded_up(shape[1], multiple)
     cores = [
-        Box(y, y + step, x, x + step)
-        for y in range(0, shape[0], step)
-        for x in range(0, shape[1], step)
+        Box(y, y + rows, x, x + columns)
+        for y in range(0, shape[0], rows)
+        for x in range(0, shape[1], columns)
     ]
     return tuple(
         Tile(index, write=core.clipped(shape), read=core.grown(margin).clipped(padded))
         for index, core in enumerate(cores)
     )
+
+
+def _step(size: int, largest: int, multiple: int) -> int:
+    n_tiles = -(-size // largest)
+    return rounded_up(-(-size // n_tiles), multiple)

@@ -10,6 +10,7 @@ from spatialdata.models import get_channel_names
 from xarray import DataArray, DataTree
 
 from nimbus._check import listed, require_known
+from nimbus._keys import Attrs
 
 from .fields import IMAGE_SUFFIX, LABELS_SUFFIX
 
@@ -62,6 +63,12 @@ def channel_names(element: DataArray | DataTree, *, image_key: str) -> tuple[str
     return names
 
 
+def image_names(sdata: SpatialData) -> list[str]:
+    """Names of the images, sorted, without the probability images that nimbus added."""
+    maps = sdata.attrs.get(Attrs.MAPS, [])
+    return sorted(name for name in sdata.images if name not in maps)
+
+
 def pair_elements(
     sdata: SpatialData,
     *,
@@ -85,7 +92,7 @@ def pair_elements(
     ValueError
         No labels or image, a name that does not exist, or labels whose image is ambiguous.
     """
-    images, labels = sorted(sdata.images), sorted(sdata.labels)
+    images, labels = image_names(sdata), sorted(sdata.labels)
     if not images or not labels:
         raise ValueError(
             f"nimbus needs an image and labels; there are images {listed(images)} and labels "

@@ -183,7 +183,14 @@ def image_level(
     return name, shrink
 
 
-def _shrink(image: DataTree, scale: str) -> float:
+def network_to_world(image: DataArray | DataTree, placement: Placement) -> NDArray[np.float64]:
+    """Affine ``(3, 3)`` from network pixels (x, y) to the coordinate system."""
+    shrink = _shrink(image, placement.scale) if isinstance(image, DataTree) else 1.0
+    side = np.array([placement.grid.x.factor, placement.grid.y.factor, 1 / shrink]) * shrink
+    return _affine(image, placement.coordinate_system) @ np.diag(side)
+
+
+def _shrink(image: DataTree, scale: str | None) -> float:
     finest, level = element_array(image).shape[1:], element_array(image, scale).shape[1:]
     ratios = [fine / coarse for fine, coarse in zip(finest, level, strict=True)]
     whole = round(max(ratios))

@@ -63,8 +63,16 @@ def write_table(
         _replace_whole(sdata, table_key)
     else:
         _write_keys(sdata.tables[table_key], Path(sdata.path) / "tables" / table_key, keys)
+    sdata.write_attrs()
     if sdata.has_consolidated_metadata():
         sdata.write_consolidated_metadata()
+
+
+def write_element(sdata: SpatialData, name: str) -> None:
+    """Write an element to the store of `sdata`, in place of one of that name."""
+    if any(path.endswith(f"/{name}") for path in sdata.elements_paths_on_disk()):
+        sdata.delete_element_from_disk(name)
+    _write_new(sdata, name)
 
 
 def require_writable(sdata: SpatialData) -> None:
@@ -105,12 +113,12 @@ def _write_keys(table: AnnData, path: Path, keys: Mapping[str, Sequence[str]]) -
             write_elem(part, name, values[name])
 
 
-def _write_new(sdata: SpatialData, table_key: str) -> None:
+def _write_new(sdata: SpatialData, name: str) -> None:
     try:
-        sdata.write_element(table_key)
+        sdata.write_element(name)
     except BaseException:
         with contextlib.suppress(KeyError, ValueError, OSError):
-            sdata.delete_element_from_disk(table_key)
+            sdata.delete_element_from_disk(name)
         raise
 
 

@@ -202,3 +202,17 @@ def markers_of(table: AnnData, channels: Sequence[str] | None, *, table_key: str
                 f"({listed(markers)}); pass table_key= with a new name to make a table for it"
             )
     return list(channels) if channels is not None else markers
+
+
+def table_of(data: AnnData | SpatialData, table_key: str) -> AnnData:
+    """The table itself, or the one of a SpatialData object.
+
+    Raises
+    ------
+    ValueError
+        The object has no table of that name.
+    """
+    if isinstance(data, AnnData):
+        return data
+    require_known("table", [table_key], list(data.tables))
+    return data.tables[table_key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from nimbus._types import AnyArray
 from nimbus.core.boxes import Box
 from nimbus.core.cellsums import CellSums
 from nimbus.core.tiles import Tile
+from nimbus.model import Predictor, View
 
 from .measure import (
     find_cells,
@@ -24,20 +25,13 @@ from .measure import (
     score_weights,
 )
 from .planes import channel_planes, image_window, network_input, tile_mask
+from .predictors import DEVICE_LOCK
 from .source import FieldSource
 
 Aggregate = Literal["cell", "interior"]
 """Average over all pixels of a cell, or over those that are 1 in the mask plane alone."""
 
 FloatMaps = NDArray[np.float32]
-
-
-class Predicts(Protocol):
-    """What turns planes into probabilities."""
-
-    def predict_view(self, planes: FloatMaps, view: Any) -> FloatMaps:
-        """Probabilities ``(n, y, x)`` of planes ``(n, 2, y, x)``, seen through `view`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +58,13 @@ class ScorePlan:
     halo: int
     tile_size: int
     clip: float
-    views: tuple[Any, ...]
+    views: tuple[View, ...]
     each_view: bool
     group_size: int
 
 
 def score_tile(
-    source: FieldSource, tile: Tile, predictor: Predicts, plan: ScorePlan
+    source: FieldSource, tile: Tile, predictor: Predictor, plan: ScorePlan
 ) -> CellSums | None:
     """Sums of the cells of one tile; ``None`` where it has none (its image is not read).
 
@@ -109,7 +103,7 @@ def score_tile(
     return CellSums(cells.ids, sums)
 
 
-def tile_maps(source: FieldSource, tile: Tile, predictor: Predicts, plan: ScorePlan) -> FloatMaps:
+def tile_maps(source: FieldSource, tile: Tile, predictor: Predictor, plan: ScorePlan) -> FloatMaps:
     """Probabilities of the tile's write box, mean over the views, axes ``(c, y, x)``."""
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
     groups = []
@@ -141,7 +135,7 @@ class _Seen:
 
 
 def _maps(
-    raw: AnyArray, group: slice, origin: Box, seen: _Seen, predictor: Predicts
+    raw: AnyArray, group: slice, origin: Box, seen: _Seen, predictor: Predictor
 ) -> Iterator[FloatMaps]:
     """Probabilities of the write box ``(c, y, x)``: their mean over the views, or of each view."""
     source, tile, plan = seen.source, seen.tile, seen.plan
@@ -150,12 +144,13 @@ def _maps(
     )
     planes = network_input(channels, seen.mask, tile, source.grid.network_shape)
     total: FloatMaps | None = None
-    for view in plan.views:
-        one = _written(predictor.predict_view(planes, view), tile)
-        if plan.each_view:
-            yield one
-        else:
-            total = one.copy() if total is None else np.add(total, one, out=total)
+    with DEVICE_LOCK:
+        for view in predictor.each_view(planes, plan.views):
+            one = _written(view, tile)
+            if plan.each_view:
+                yield one
+            else:
+                total = one.copy() if total is None else np.add(total, one, out=total)
     if total is not None:
         yield total / np.float32(len(plan.views))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,21 @@ Result = TypeVar("Result")
 
 RETRIES = 3
 """How often a cluster tries a task whose worker was lost."""
+
+
+def default_jobs(n_jobs: int | None) -> int:
+    """Number of threads: as given, else up to four, so that reading keeps ahead of the device.
+
+    Raises
+    ------
+    ValueError
+        Fewer than one.
+    """
+    if n_jobs is None:
+        return min(4, os.cpu_count() or 1)
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs must be at least 1, not {n_jobs}")
+    return n_jobs
 
 
 def run_ordered(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus.core.cellsums import CellSums, added
+from nimbus.core.cellsums import CellSums, added, ratio
 from nimbus.core.tiles import Tile, plan_tiles
 
-from .predict import Aggregate, ScorePlan, score_tile
+from .predict import Aggregate, ScorePlan, score_tile, tile_maps
 from .predictors import PredictorSpec, predictor_for
 from .resume import Journal
 from .run import run_ordered, with_progress
@@ -42,6 +42,12 @@ class ScoreTask:
         return score_tile(
             self.sources[item.field], item.tile, predictor_for(self.predictor), self.plan
         )
+
+
+def map_tile(task: ScoreTask, item: TileItem) -> NDArray[np.float32]:
+    """Probabilities ``(c, y, x)`` of a tile's write box, mean over the views."""
+    predictor = predictor_for(task.predictor)
+    return tile_maps(task.sources[item.field], item.tile, predictor, task.plan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,19 +161,15 @@ def _finish(total: CellSums, aggregate: Aggregate, plan: ScorePlan) -> CellScore
         has = sums["interior_area"] > 0
         score = np.where(has[:, None, None], sums["interior_score"], score)
         count = np.where(has, sums["interior_area"], count)
-    views = _ratio(score, count[:, None, None])
+    views = ratio(score, count[:, None, None])
     return CellScores(
         ids=total.ids,
         score=views.mean(axis=1).astype(np.float32),
         spread=views.std(axis=1).astype(np.float32) if plan.each_view else None,
-        intensity=_ratio(sums["intensity"], sums["intensity_area"][:, None]).astype(np.float32),
+        intensity=ratio(sums["intensity"], sums["intensity_area"][:, None]).astype(np.float32),
         area=sums["area"].astype(np.int64),
-        centroid=_ratio(sums["place"], sums["area"][:, None]),
+        centroid=ratio(sums["place"], sums["area"][:, None]),
     )
-
-
-def _ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _empty(source: FieldSource, plan: ScorePlan) -> CellScores:

@@ -1,0 +1,132 @@
+"""Models as tasks carry them: a name or a path, loaded once in each process."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import nimbus.model as models
+from nimbus.core.scalerule import ScaleRule
+from nimbus.model import CallablePredictor, ModelCard, Predictor
+from nimbus.model.callable import ModelFunction
+
+Model: TypeAlias = str | Path | ModelFunction
+"""A registered name, a path (``.safetensors`` or a published ``.pt``), or a callable."""
+
+DEVICE_LOCK = threading.Lock()
+"""Held while the device works: other threads of this process read ahead meanwhile."""
+
+PAPER_RULE = ScaleRule(0.9999)
+"""Rumberger, Greenwald et al. 2025: the 99.99th percentile over all pixels of the data set."""
+
+CALLABLE_DEPTH = 5
+"""Depth whose multiple (16) and halo (96) a callable gets: those of the published network."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorSpec:
+    """What a process needs to have a model ready.
+
+    Parameters
+    ----------
+    model
+        A path of weights, or a callable.
+    sha256
+        Hash that the weights must have; empty for a callable.
+    device, precision, batch_size
+        See :func:`nimbus.model.make_predictor`.
+    """
+
+    model: str | ModelFunction
+    sha256: str
+    device: str | None
+    precision: str
+    batch_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedModel:
+    """A model's card and where its weights are.
+
+    Parameters
+    ----------
+    card
+        What must be known besides the weights.
+    sha256
+        Hash of the weights; empty for a callable.
+    source
+        Path of the weights, or the callable itself.
+    """
+
+    card: ModelCard
+    sha256: str
+    source: str | ModelFunction
+
+
+def describe_model(model: Model) -> DescribedModel:
+    """Card, hash and place of a model.
+
+    A callable has no card: it gets that of the published network's geometry (1 um per pixel,
+    depth 5) with the scale rule of the paper.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        An unknown name, or a file that is refused.
+    TypeError
+        Neither a name, a path nor a callable.
+    """
+    if isinstance(model, (str, Path)):
+        loaded = _loaded(str(model))
+        return DescribedModel(loaded.card, loaded.sha256, loaded.source)
+    if callable(model):
+        card = ModelCard(
+            name=getattr(model, "__name__", type(model).__name__),
+            depth=CALLABLE_DEPTH,
+            root_filters=1,
+            pixel_size_um=1.0,
+            scale=PAPER_RULE,
+        )
+        return DescribedModel(card, "", model)
+    raise TypeError(
+        f"model must be a registered name, a path or a callable, not {type(model).__name__}"
+    )
+
+
+def predictor_for(spec: PredictorSpec) -> Predictor:
+    """The predictor of this process for `spec`; weights are loaded once."""
+    if callable(spec.model):
+        return CallablePredictor(spec.model, spec.batch_size or 1)
+    with _LOADING:
+        return _net_predictor(spec)
+
+
+_LOADING = threading.Lock()
+
+
+@lru_cache(maxsize=2)
+def _net_predictor(spec: PredictorSpec) -> Predictor:
+    loaded = _loaded(str(spec.model))
+    if loaded.sha256 != spec.sha256:
+        raise ValueError(
+            f"{spec.model} has sha256 {loaded.sha256} here, but the run began with {spec.sha256}; "
+            "every worker must see the same weights"
+        )
+    precision: Any = spec.precision
+    return models.make_predictor(
+        loaded.net, device=spec.device, precision=precision, batch_size=spec.batch_size
+    )
+
+
+def _loaded(name_or_path: str) -> models.LoadedModel:
+    path = Path(name_or_path)
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0  # a file may be trained again
+    return _loaded_once(name_or_path, stamp)
+
+
+@lru_cache(maxsize=2)
+def _loaded_once(name_or_path: str, _stamp: int) -> models.LoadedModel:
+    return models.load_model(name_or_path)

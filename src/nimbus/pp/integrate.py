@@ -1,0 +1,126 @@
+"""Verb: mean intensity per cell, the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from spatialdata import SpatialData
+
+from nimbus._keys import Layers
+from nimbus.data.sources import Request, open_field, to_world, wanted_channels
+from nimbus.data.store import require_writable, write_table
+from nimbus.data.tables import RegionRows, aligned, new_table
+from nimbus.data.targets import find_target
+from nimbus.engine.integrate import integrate_fields
+from nimbus.engine.run import default_jobs
+from nimbus.engine.source import NanRule
+
+
+def integrate(  # noqa: PLR0913 - the public signature
+    sdata: SpatialData,
+    *,
+    image_key: str | Mapping[str, str] | None = None,
+    labels_key: str | Sequence[str] | None = None,
+    table_key: str = "table",
+    channels: Sequence[str] | None = None,
+    scale: str | None = None,
+    coordinate_system: str | None = None,
+    key_added: str = Layers.INTEGRATED,
+    nan: NanRule = "raise",
+    n_jobs: int | None = None,
+    write: bool = False,
+    show_progress_bar: bool = True,
+) -> None:
+    """Add the layer ``"integrated"``: mean intensity of each marker over each cell.
+
+    Parameters
+    ----------
+    sdata
+        Images ``(c, y, x)`` and labels ``(y, x)``.
+    image_key
+        The image, or ``{labels_key: image_key}``; ``None`` takes the only image, or that of the
+        same stem.
+    labels_key
+        Labels elements; ``None`` takes all, or those that the table annotates.
+    table_key
+        Table to write to; made where it does not exist.
+    channels
+        Channels; ``None`` takes all.
+    scale
+        Level of a multiscale image; ``None`` takes the finest.
+    coordinate_system
+        Where image and labels meet; ``None`` takes one they share.
+    key_added
+        Name of the layer.
+    nan
+        ``"raise"`` refuses NaN and infinite pixels; ``"zero"`` reads them as 0.
+    n_jobs
+        Threads that read; an active :class:`distributed.Client` is used instead.
+    write
+        Also write what was touched to the store of `sdata`.
+    show_progress_bar
+        Show the tiles that are done.
+
+    Returns
+    -------
+    None. Sets ``tables[table_key].layers[key_added]``: float32 ``(cells, markers)`` in the units
+    of the image; NaN for rows whose cell is not in the labels and markers that were not read. A
+    new table also gets ``X``, ``obs["area"]`` and ``obsm["spatial"]``.
+
+    Raises
+    ------
+    ValueError
+        Elements that do not exist, are ambiguous, or do not lie on each other.
+
+    Examples
+    --------
+    >>> import nimbus
+    >>> sdata = nimbus.datasets.tissue(shape=(64, 64), n_cells=9, markers=["CD3"], random_state=0)
+    >>> nimbus.pp.integrate(sdata, show_progress_bar=False)
+    >>> sdata.tables["table"].layers["integrated"].dtype
+    dtype('float32')
+    """
+    if write:
+        require_writable(sdata)
+    target = find_target(
+        sdata,
+        table_key=table_key,
+        image_key=image_key,
+        labels_key=labels_key,
+        channels=channels,
+    )
+    # The pixel size does not matter here: any number serves.
+    request = Request(target.pairs, target.channels, scale, coordinate_system, 1.0, nan)
+    panels = wanted_channels(sdata, request)
+    fields = {
+        key: open_field(
+            sdata,
+            key,
+            request,
+            panels[image],
+            dict.fromkeys(panels[image], 1.0),
+            model_pixel_size_um=1.0,
+        )
+        for key, image in target.pairs.items()
+    }
+    measured = integrate_fields(
+        [field.source for field in fields.values()],
+        n_jobs=default_jobs(n_jobs),
+        show_progress_bar=show_progress_bar,
+    )
+    regions = {
+        key: RegionRows(cells.ids, field.source.channels, cells.intensity)
+        for (key, field), cells in zip(fields.items(), measured, strict=True)
+    }
+    table = target.table
+    if table is None:
+        centroids = zip(fields.items(), measured, strict=True)
+        table = new_table(
+            regions,
+            areas={key: cells.area for key, cells in zip(fields, measured, strict=True)},
+            spatial={key: to_world(f.placement, cells.centroid) for (key, f), cells in centroids},
+        )
+        sdata.tables[table_key] = table
+    table.layers[key_added] = aligned(table, regions)
+    if write:
+        write_table(sdata, table_key, keys={"layers": [key_added]})

@@ -1,0 +1,118 @@
+"""What a run leaves in the table: scores, and all that repeats them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from nimbus._keys import Layers, Suffix
+from nimbus.core.scales import ScaleTable
+from nimbus.data.scales import Scales
+from nimbus.data.sources import OpenField, to_world
+from nimbus.data.tables import RegionRows, aligned, new_table
+from nimbus.engine.predict import Aggregate
+from nimbus.engine.predictors import DescribedModel
+from nimbus.engine.score import CellScores
+
+from ._settings import Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Fields and their scores, by labels element."""
+
+    fields: Mapping[str, OpenField]
+    cells: Mapping[str, CellScores]
+
+    def regions(self, what: str) -> dict[str, RegionRows]:
+        """One measurement of every field: ``"score"``, ``"spread"`` or ``"intensity"``."""
+        return {
+            key: RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
+            for key, cells in self.cells.items()
+        }
+
+
+def make_table(scored: Scored) -> AnnData:
+    """Table of all scored cells, with mean intensities in ``X`` and ``layers["integrated"]``."""
+    table = new_table(
+        scored.regions("intensity"),
+        areas={key: cells.area for key, cells in scored.cells.items()},
+        spatial={
+            key: to_world(field.placement, scored.cells[key].centroid)
+            for key, field in scored.fields.items()
+        },
+    )
+    table.layers[Layers.INTEGRATED] = table.X
+    return table
+
+
+def write_scores(
+    table: AnnData,
+    scored: Scored,
+    *,
+    key_added: str,
+    settings: Settings,
+    described: DescribedModel,
+    aggregate: Aggregate,
+    scales: Scales,
+) -> dict[str, list[str]]:
+    """Write scores, scales and settings into `table`; gives the touched keys."""
+    layers = [key_added]
+    table.layers[key_added] = aligned(table, scored.regions("score"))
+    if settings.uncertainty:
+        layers.append(key_added + Suffix.STD)
+        table.layers[layers[-1]] = aligned(table, scored.regions("spread"))
+    table.var[key_added + Suffix.SCALE] = _common_scale(table, scales.table)
+    table.uns[key_added] = {
+        "model": described.card.name,
+        "sha256": described.sha256,
+        "card": described.card.to_json(),
+        "version": version("nimbus-spatial"),
+        "aggregate": aggregate,
+        "n_views": 8 if settings.tta else 1,
+        "precision": settings.precision,
+        "scale_rule": "given" if scales.rule is None else repr(scales.rule),
+        "scales": _long(scales.table),
+        "fields": _field_table(scored.fields),
+    }
+    return {"layers": layers, "var": [], "uns": [key_added]}
+
+
+def _common_scale(table: AnnData, scales: ScaleTable) -> np.ndarray:
+    """Scale of each marker: NaN where it was not scored, or differs between images."""
+    values: dict[str, set[float]] = {}
+    for own in scales.values():
+        for channel, scale in own.items():
+            values.setdefault(channel, set()).add(scale)
+    common = {channel: next(iter(s)) for channel, s in values.items() if len(s) == 1}
+    return np.array([common.get(str(name), np.nan) for name in table.var_names])
+
+
+def _long(scales: ScaleTable) -> pd.DataFrame:
+    rows = [(image, channel, s) for image, own in scales.items() for channel, s in own.items()]
+    return _frame(rows, ("image", "channel", "scale"))
+
+
+def _field_table(fields: Mapping[str, OpenField]) -> pd.DataFrame:
+    rows = [
+        (
+            key,
+            field.source.image_name,
+            field.placement.scale or "scale0",
+            field.placement.coordinate_system,
+            field.placement.pixel_size_um,
+        )
+        for key, field in fields.items()
+    ]
+    return _frame(rows, ("labels", "image", "level", "coordinate_system", "pixel_size_um"))
+
+
+def _frame(rows: Sequence[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(columns))
+    frame.index = frame.index.astype(str)  # what AnnData writes, so that reading gives it back
+    return frame

@@ -1,0 +1,259 @@
+"""The main verb: a score for each cell and marker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from spatialdata import SpatialData
+
+from nimbus._keys import Layers
+from nimbus.data.scales import (
+    Scales,
+    compute_scales,
+    given_scales,
+    store_scales,
+    stored_scales,
+    warn_without_signal,
+)
+from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
+from nimbus.data.store import require_writable, write_element, write_table
+from nimbus.data.targets import find_target
+from nimbus.engine.predict import Aggregate
+from nimbus.engine.predictors import Model, describe_model
+from nimbus.engine.resume import open_journal
+from nimbus.engine.run import default_jobs
+from nimbus.engine.score import ScoreTask, score_fields
+from nimbus.engine.source import NanRule
+from nimbus.model import ModelCard
+
+from ._fingerprint import fingerprint
+from ._maps import add_maps
+from ._record import Scored, make_table, write_scores
+from ._settings import Settings
+
+
+def score(  # noqa: PLR0913 - the public signature
+    sdata: SpatialData,
+    *,
+    image_key: str | Mapping[str, str] | None = None,
+    labels_key: str | Sequence[str] | None = None,
+    table_key: str = "table",
+    channels: Sequence[str] | None = None,
+    scale: str | None = None,
+    coordinate_system: str | None = None,
+    model: Model = "nimbus-s",
+    pixel_size: float | Mapping[str, float] | None = None,
+    scales: Mapping[str, float] | Mapping[str, Mapping[str, float]] | None = None,
+    key_added: str = Layers.SCORE,
+    tta: bool = True,
+    uncertainty: bool = False,
+    aggregate: Aggregate | None = None,
+    save_maps: bool | str | None = None,
+    device: str | None = None,
+    precision: str = "auto",
+    tile_size: int | None = None,
+    batch_size: int | None = None,
+    n_jobs: int | None = None,
+    nan: NanRule = "raise",
+    resume: str | Path | None = None,
+    write: bool = False,
+    show_progress_bar: bool = True,
+) -> None:
+    """Score every cell for every marker: how likely it is that the cell is positive.
+
+    A network looks at each channel as an image together with the cell mask, so that signal that
+    spills over from a neighbour, background and differences in brightness do not count.
+
+    Parameters
+    ----------
+    sdata
+        Images ``(c, y, x)`` and labels ``(y, x)``, in memory or lazy.
+    image_key
+        The image, or ``{labels_key: image_key}``; ``None`` takes the only image, or that of the
+        same stem (``fov1_image`` for ``fov1_labels``).
+    labels_key
+        Labels elements; ``None`` takes all, or those that the table annotates.
+    table_key
+        Table to write to; made where it does not exist.
+    channels
+        Channels to score; ``None`` takes all, or those that the table has a column for.
+    scale
+        Level of a multiscale image; ``None`` takes the coarsest that is fine enough.
+    coordinate_system
+        Where image and labels meet; ``None`` takes one they share.
+    model
+        A registered name (``nimbus models`` lists them), the path of a ``.safetensors`` or a
+        published ``.pt``, or a callable from planes ``(n, 2, y, x)`` float32 (scaled channel and
+        mask, 1 um per pixel) to probabilities ``(n, 1, y, x)``.
+    pixel_size
+        Micrometres per pixel of the image, or by image; ``None`` takes it from the element's
+        transformation when the unit is known.
+    scales
+        ``{channel: divisor}`` or ``{image: {channel: divisor}}``; ``None`` takes those of
+        :func:`nimbus.pp.normalize`, or computes them by the model's rule.
+    key_added
+        Name of the layer, and prefix of what else is stored.
+    tta
+        Average over the eight turns and mirrors; 8 times the work.
+    uncertainty
+        Also store the standard deviation of the score over the eight views.
+    aggregate
+        Average over all pixels of a ``"cell"``, or its ``"interior"`` alone; ``None`` takes what
+        the model was made for.
+    save_maps
+        Also add the probability images as image elements: ``True`` names them
+        ``f"{image_key}_{key_added}"``, a string replaces `key_added` there. They are lazy: each
+        chunk is computed when it is read or written.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``None`` takes the best there is.
+    precision
+        ``"auto"``, ``"float32"`` (exact), ``"bfloat16"`` or ``"float16"``.
+    tile_size
+        Largest side of a tile in network pixels. It changes memory and speed, not the scores.
+    batch_size
+        Channels that go to the device at once; halved when the device is out of memory.
+    n_jobs
+        Threads that read ahead; an active :class:`distributed.Client` is used instead.
+    nan
+        ``"raise"`` refuses NaN and infinite pixels, naming channel and place; ``"zero"`` reads
+        them as 0.
+    resume
+        Folder that keeps finished tiles, so that a killed run goes on where it was.
+    write
+        Also write what was touched to the store of `sdata`.
+    show_progress_bar
+        Show what is done.
+
+    Returns
+    -------
+    None. Sets the following in ``sdata.tables[table_key]``:
+
+    ``layers["nimbus"]``
+        float32 in [0, 1], ``(cells, markers)``; NaN for rows whose cell is not in the labels and
+        markers that were not scored.
+    ``layers["nimbus_std"]``
+        With ``uncertainty=True``.
+    ``var["nimbus_scale"]``, ``uns["nimbus"]``
+        All that repeats the result.
+
+    A new table also gets the mean intensities (``X`` and ``layers["integrated"]``),
+    ``obs["area"]`` in label pixels and ``obsm["spatial"]``, the centroids (x, y) in the units of
+    the coordinate system.
+
+    Raises
+    ------
+    ValueError
+        Elements that do not exist, are ambiguous or do not lie on each other; an unknown pixel
+        size; NaN and infinite pixels; weights that are refused; a `resume` folder of another run.
+    TypeError
+        Labels that are not integers.
+    OSError
+        A chunk that cannot be read, a store that cannot be written.
+
+    Examples
+    --------
+    >>> import nimbus
+    >>> sdata = nimbus.datasets.tissue(shape=(64, 64), n_cells=9, markers=["CD3"], random_state=0)
+    >>> nimbus.tl.score(sdata, tta=False, show_progress_bar=False)
+    >>> scores = sdata.tables["table"].layers["nimbus"]
+    >>> bool((scores >= 0).all() and (scores <= 1).all())
+    True
+    """
+    settings = Settings(
+        model, tta, uncertainty, aggregate, device, precision, tile_size, batch_size, resume
+    ).checked()
+    if write:
+        require_writable(sdata)
+    target = find_target(
+        sdata,
+        table_key=table_key,
+        image_key=image_key,
+        labels_key=labels_key,
+        channels=channels,
+    )
+    request = Request(target.pairs, target.channels, scale, coordinate_system, pixel_size, nan)
+    described = describe_model(model)
+    jobs = default_jobs(n_jobs)
+    used = _scales(sdata, request, described.card, scales, jobs, show_progress_bar)
+    fields = _open(sdata, request, used, described.card)
+    task = ScoreTask(
+        tuple(field.source for field in fields.values()),
+        settings.spec(described),
+        settings.plan(described.card),
+    )
+    journal = None
+    if resume is not None:
+        journal = open_journal(
+            resume, fingerprint(list(fields.values()), task.predictor, task.plan)
+        )
+    pixels = aggregate or described.card.aggregate
+    cells = score_fields(
+        task,
+        aggregate=pixels,
+        journal=journal,
+        n_jobs=jobs,
+        show_progress_bar=show_progress_bar,
+    )
+    scored = Scored(fields, dict(zip(fields, cells, strict=True)))
+    table = target.table if target.table is not None else make_table(scored)
+    touched = write_scores(
+        table,
+        scored,
+        key_added=key_added,
+        settings=settings,
+        described=described,
+        aggregate=pixels,
+        scales=used,
+    )
+    sdata.tables[table_key] = table
+    maps = add_maps(sdata, task, fields, name=key_added if save_maps is True else save_maps)
+    if write:
+        for name in maps:
+            write_element(sdata, name)
+        write_table(sdata, table_key, keys=touched)
+
+
+def _scales(
+    sdata: SpatialData,
+    request: Request,
+    card: ModelCard,
+    given: Mapping[str, float] | Mapping[str, Mapping[str, float]] | None,
+    n_jobs: int,
+    show_progress_bar: bool,
+) -> Scales:
+    """The scales to use: given, else stored, else computed and stored."""
+    panels = wanted_channels(sdata, request)
+    if given is not None:
+        return given_scales(given, panels)
+    scales = stored_scales(sdata, panels, card.scale)
+    if scales is None:
+        scales = compute_scales(
+            sdata,
+            panels,
+            card.scale,
+            by="dataset",
+            nan=request.nan,
+            n_jobs=n_jobs,
+            show_progress_bar=show_progress_bar,
+        )
+        store_scales(sdata, scales)
+    warn_without_signal(scales.table)
+    return scales
+
+
+def _open(
+    sdata: SpatialData, request: Request, scales: Scales, card: ModelCard
+) -> dict[str, OpenField]:
+    panels = wanted_channels(sdata, request)
+    return {
+        key: open_field(
+            sdata,
+            key,
+            request,
+            panels[image],
+            scales.table[image],
+            model_pixel_size_um=card.pixel_size_um,
+        )
+        for key, image in request.pairs.items()
+    }
