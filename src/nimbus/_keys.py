@@ -36,6 +36,7 @@ class Attrs:
     SCALES = "nimbus_scales"
     UNITS = "nimbus_units"
     MAPS = "nimbus_maps"
+    FOVS = "nimbus_fovs"
 
 
 MICROMETER = "micrometer"
