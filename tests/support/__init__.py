@@ -1,0 +1,1 @@
+"""What several tests share: small fields, calibrated networks, a slow reference."""
