@@ -139,7 +139,7 @@ def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float 
     ValueError
         It is unknown, not above 0, or differs between x and y.
     """
-    size = _known_pixel_size(sdata, image_key, system) if given is None else float(given)
+    size = known_pixel_size_um(sdata, image_key, system) if given is None else float(given)
     if size is None:
         raise ValueError(
             f"the pixel size of image {image_key!r} is unknown: its coordinate system {system!r} "
@@ -201,7 +201,8 @@ def _shrink(image: DataTree, scale: str | None) -> float:
     return float(ratios[0])
 
 
-def _known_pixel_size(sdata: SpatialData, image_key: str, system: str) -> float | None:
+def known_pixel_size_um(sdata: SpatialData, image_key: str, system: str) -> float | None:
+    """Side of a pixel of an image from its transformation; ``None`` where the unit is unknown."""
     units = sdata.attrs.get(Attrs.UNITS, {})
     unit = units.get(system) if isinstance(units, Mapping) else None
     if unit not in _MICROMETER_NAMES and system.lower() not in _MICROMETER_NAMES:
@@ -273,4 +274,10 @@ def _check_extents(
                 f"spans (y, x) 0:{extents[0][0]}, 0:{extents[0][1]} and the labels "
                 f"{', '.join(spans)}, in image pixels; crop one, or set the transformation that "
                 "says where the labels lie"
+            )
+        if start < 0 or stop - n_image >= max(size, 1):
+            warnings.warn(
+                f"labels {names[1]!r} reach beyond image {names[0]!r}; cells off the image are "
+                "left out",
+                stacklevel=4,
             )
