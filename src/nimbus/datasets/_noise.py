@@ -36,7 +36,7 @@ def _bilinear(field: FloatArray, rows: FloatArray, columns: FloatArray) -> NDArr
     r, c = np.floor(rows).astype(int), np.floor(columns).astype(int)
     fr, fc = (rows - r)[:, None], columns - c
     tall = field[r] * (1 - fr) + field[r + 1] * fr
-    return (tall[:, c] * (1 - fc) + tall[:, c + 1] * fc).astype(np.float32)
+    return np.asarray(tall[:, c] * (1 - fc) + tall[:, c + 1] * fc, dtype=np.float32)
 
 
 def walks(

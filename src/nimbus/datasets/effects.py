@@ -123,8 +123,8 @@ def record(
     light = light + haze(layout, effects, rng) + nuclear_haze(layout, effects, rng)
     light = light + cell_haze(layout, effects, rng) + blobs(layout, effects, rng)
     gain = effects.photons * shading(layout.shape, effects, rng)
-    counts = rng.poisson(np.maximum(light * gain + effects.speckle, 0)).astype(np.float32)
-    counts = camera(counts, effects, rng)
+    expected = np.maximum(light * gain + effects.speckle, 0)
+    counts = camera(rng.poisson(expected).astype(np.float32), effects, rng)
     counts = counts + aggregates(layout, effects, rng) + hot_pixels(counts, effects, rng)
     counts = saturated_lines(isolated_removed(counts, effects.denoise), effects, rng)
     return Recorded(
@@ -236,7 +236,7 @@ def camera(counts: FloatArray, effects: Effects, rng: np.random.Generator) -> Fl
     """Counts with the noise and offset of a camera; never below 0."""
     if effects.read_noise > 0:
         counts = counts + rng.normal(0.0, effects.read_noise, counts.shape)
-    return np.maximum(counts + effects.offset, 0)
+    return np.asarray(np.maximum(counts + effects.offset, 0))
 
 
 def hot_pixels(counts: FloatArray, effects: Effects, rng: np.random.Generator) -> FloatArray:

@@ -65,4 +65,4 @@ def cell_means(
     count = np.bincount(ids, minlength=n + 1)[1:].astype(float)
     count[count == 0] = np.nan
     sums = [np.bincount(ids, weights=v.ravel(), minlength=n + 1)[1:] for v in values]
-    return np.stack(sums) / count
+    return np.asarray(np.stack(sums) / count)

@@ -225,7 +225,7 @@ def _niche_map(
     empty = smooth_noise(shape, length / 2, rng)
     if settings.lumen > 0:
         niche[empty > np.quantile(empty, 1 - settings.lumen)] = len(settings.niches)
-    return niche
+    return np.asarray(niche)
 
 
 def _place(

@@ -188,7 +188,7 @@ def sidedness(
     y = np.arange(layout.shape[0], dtype=np.float32)[:, None]
     x = np.arange(layout.shape[1], dtype=np.float32)
     factor = start[layout.cells] + slope[layout.cells, 0] * y + slope[layout.cells, 1] * x
-    return np.clip(factor, 0.1, 2.5)
+    return np.asarray(np.clip(factor, 0.1, 2.5), dtype=np.float32)
 
 
 def processes(

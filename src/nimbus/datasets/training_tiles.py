@@ -24,7 +24,7 @@ from nimbus.core.shards import PLANE_MAX, Tiles, write_index, write_shard
 from .effects import Effects
 from .fields import Channel, simulate_channel
 from .layout import NICHES, Layout, LayoutSettings, simulate_layout
-from .markers import KNOWN, Marker, random_marker
+from .markers import KNOWN, random_marker
 from .patterns import draw_pattern_settings
 from .platforms import PLATFORMS, Platform, draw_effects
 from .segmentation import draw_segmentation, moved, segment
@@ -161,14 +161,12 @@ def _sample_channel(
     marker = KNOWN[str(rng.choice(list(KNOWN)))] if known else random_marker(rng)
     effects = draw_effects(platform, rng)
     channel = simulate_channel(layout, marker, draw_pattern_settings(rng), effects, rng)
-    scale = draw_scale(channel, marker, effects, rng)
+    scale = draw_scale(channel, effects, rng)
     plane = np.clip(channel.recorded.image / np.float32(scale), 0, 1)
     return plane, judged(channel, visible, effects)
 
 
-def draw_scale(
-    channel: Channel, marker: Marker, effects: Effects, rng: np.random.Generator
-) -> float:
+def draw_scale(channel: Channel, effects: Effects, rng: np.random.Generator) -> float:
     """Divisor of a channel: some percentile of this field, or what other fields would give."""
     image = channel.recorded.image
     lit = image[image > 0]
@@ -202,7 +200,7 @@ def ids_on_grid(labels: IntArray, grid: Grid, box: Box) -> NDArray[np.int32]:
     """Cell of each network pixel, at the place where the mask plane samples it."""
     rows = grid.y.labels_of_half(2 * box.y0, 2 * box.y1)[::2]
     columns = grid.x.labels_of_half(2 * box.x0, 2 * box.x1)[::2]
-    return labels[np.ix_(rows, columns)].astype(np.int32)
+    return np.asarray(labels[np.ix_(rows, columns)], dtype=np.int32)
 
 
 def cut(

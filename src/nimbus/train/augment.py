@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nimbus._types import FloatArray
+
 
 @dataclass(frozen=True, slots=True)
 class AugmentSettings:
@@ -28,7 +30,7 @@ class AugmentSettings:
         Part of the samples that is blurred.
     """
 
-    log_gain: tuple[float, float] = (0.45, 1.7)
+    log_gain: tuple[float, float] = (0.35, 1.6)
     offset: tuple[float, float] = (-0.02, 0.03)
     noise: tuple[float, float] = (0.0, 0.02)
     blur_px: tuple[float, float] = (0.3, 0.8)
@@ -49,15 +51,13 @@ class Change:
 def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> Change:
     """Draw the change of `n` samples."""
     low, high = np.log(settings.log_gain)
-    blurred = rng.random(n) < settings.blurred
-    values = (
-        np.exp(rng.uniform(low, high, n)),
-        rng.uniform(*settings.offset, n),
-        rng.uniform(*settings.noise, n),
-        np.where(blurred, rng.uniform(*settings.blur_px, n), 0.0),
-    )
+    is_blurred = rng.random(n) < settings.blurred
     return Change(
-        *(torch.from_numpy(v.astype(np.float32)) for v in values), seed=int(rng.integers(2**62))
+        gain=_tensor(np.exp(rng.uniform(low, high, n))),
+        offset=_tensor(rng.uniform(*settings.offset, n)),
+        noise=_tensor(rng.uniform(*settings.noise, n)),
+        blur_px=_tensor(np.where(is_blurred, rng.uniform(*settings.blur_px, n), 0.0)),
+        seed=int(rng.integers(2**62)),
     )
 
 
@@ -88,6 +88,10 @@ def blurred(planes: Tensor, sigma_px: Tensor) -> Tensor:
     kernel = (line[:, :, None] * line[:, None, :])[:, None]
     padded = F.pad(planes[None], (2, 2, 2, 2), mode="replicate")
     return F.conv2d(padded, kernel, groups=len(planes))[0]
+
+
+def _tensor(values: FloatArray) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def _column(values: Tensor, device: torch.device) -> Tensor:

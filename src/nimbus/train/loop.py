@@ -65,8 +65,8 @@ class FitSettings:
     depth: int = 4
     root_filters: int = 16
     n_steps: int = 2400
-    batch_size: int = 16
-    learning_rate: float = 3e-3
+    batch_size: int = 8
+    learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 1e-3
     clip: float = 1.0
@@ -78,7 +78,7 @@ class FitSettings:
     seed: int = 0
 
 
-def fit(
+def fit(  # noqa: PLR0915 - the loop reads top to bottom, in one place
     shards: str | Path,
     out: str | Path,
     *,
@@ -136,11 +136,7 @@ def fit(
     checkpoint = Path(out) / CHECKPOINT
     train, held_out = split(open_shards(shards), held_out=wanted.held_out)
 
-    torch_state = torch.random.get_rng_state()
-    torch.manual_seed(wanted.seed)
-    net = UNet(depth=wanted.depth, root_filters=wanted.root_filters)
-    torch.random.set_rng_state(torch_state)
-    net = net.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    net = _fresh(wanted, device).train()
     optimizer = torch.optim.AdamW(_groups(net, wanted.weight_decay), lr=wanted.learning_rate)
     average = weights_of(net)
     first = _restore(checkpoint, net, optimizer, wanted, resume=resume)
@@ -167,7 +163,7 @@ def fit(
         optimizer.step()
         average = averaged(average, net, decay=decay_at(step, wanted.average_decay))
 
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         done = step + 1
         last = done == stop
         if last or done % wanted.log_every == 0:
@@ -201,6 +197,15 @@ def learning_rate_at(step: int, settings: FitSettings) -> float:
 def generator_at(step: int, seed: int) -> np.random.Generator:
     """Source of the augmentation's chance at a step."""
     return np.random.default_rng([seed, step, 1])
+
+
+def _fresh(settings: FitSettings, device: str) -> UNet:
+    """An untrained network; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        net = UNet(depth=settings.depth, root_filters=settings.root_filters)
+    net.to(device=device)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _groups(net: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -269,7 +274,7 @@ def _quality(
     """AUROC of the averaged weights on held-out tiles; None at steps that do not measure."""
     if len(held_out) == 0 or not (last or step % settings.measure_every == 0):
         return None
-    judged = UNet(depth=settings.depth, root_filters=settings.root_filters).to(device)
+    judged = _fresh(settings, device)
     judged.load_state_dict(average)
     every = max(1, len(held_out) // 256)
     cells = score_cells(judged, held_out, every=every, device=device)

@@ -1,0 +1,113 @@
+"""Scores as probabilities: slope and intercept of the logit, learned on held-out tiles."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nimbus.model.unet import UNet
+
+from .loss import UNDECIDED, cell_means
+from .measure import BATCH
+from .samples import Batch, TileSampler
+
+STEPS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """``slope * logit + intercept`` is the calibrated logit of a pixel."""
+
+    slope: float
+    intercept: float
+
+
+def calibrate(
+    net: UNet, sampler: TileSampler, *, every: int = 1, device: str = "cpu"
+) -> Calibration:
+    """Slope and intercept that make the cells' scores the best probabilities.
+
+    They minimise the binary cross-entropy of each cell's mean probability over its interior.
+
+    Parameters
+    ----------
+    net
+        In evaluation mode.
+    sampler
+        Held-out tiles.
+    every
+        Every which sample is used.
+    device
+        Where the network is.
+    """
+    with torch.no_grad():
+        pixels = [_pixels(net, b.to(device)) for b in sampler.in_order(size=BATCH, every=every)]
+    values = torch.tensor([0.0, 0.0], device=device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([values], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        total = sum((_cross_entropy(p, values) for p in pixels), torch.zeros((), device=device))
+        loss = total / max(sum(len(p.truth) for p in pixels), 1)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    log_slope, intercept = values.detach().tolist()
+    return Calibration(slope=float(torch.tensor(log_slope).exp()), intercept=intercept)
+
+
+def folded(net: UNet, calibration: Calibration) -> UNet:
+    """A copy of `net` whose logits are calibrated: the line is folded into its last layer.
+
+    Examples
+    --------
+    >>> net = UNet(depth=2, root_filters=2).eval()
+    >>> x = torch.rand(1, 2, 8, 8)
+    >>> twice = folded(net, Calibration(slope=2.0, intercept=1.0))
+    >>> torch.allclose(twice(x), 2 * net(x) + 1, atol=1e-5)
+    True
+    """
+    out = copy.deepcopy(net)
+    last: nn.Conv2d = out.final_conv
+    with torch.no_grad():
+        last.weight.mul_(calibration.slope)
+        if last.bias is not None:
+            last.bias.mul_(calibration.slope).add_(calibration.intercept)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """Interior pixels of the decided cells of a batch."""
+
+    logit: Tensor
+    cell: Tensor
+    area: Tensor
+    truth: Tensor
+
+
+def _pixels(net: UNet, batch: Batch) -> _Pixels:
+    logit = net(torch.stack([batch.planes, batch.masks], dim=1))[:, 0]
+    n, n_columns = batch.labels.shape
+    has_interior = torch.isfinite(cell_means(logit, batch.masks, batch.ids, n_columns))
+    used = F.pad((batch.labels != UNDECIDED) & has_interior, (1, 0), value=False)
+    number = torch.cumsum(used.reshape(-1), dim=0) - 1
+    offset = torch.arange(n, device=logit.device)[:, None, None] * (n_columns + 1)
+    where = batch.ids + offset
+    kept = used.reshape(-1)[where] & (batch.masks > 0)
+    cell = number[where[kept]]
+    truth = batch.labels[used[:, 1:]].to(logit.dtype)
+    area = torch.bincount(cell, minlength=len(truth)).to(logit.dtype)
+    return _Pixels(logit[kept], cell, area, truth)
+
+
+def _cross_entropy(pixels: _Pixels, values: Tensor) -> Tensor:
+    score = torch.sigmoid(pixels.logit * values[0].exp() + values[1])
+    total = torch.zeros_like(pixels.area).index_add(0, pixels.cell, score)
+    mean = (total / pixels.area).clamp(1e-5, 1 - 1e-5)
+    return F.binary_cross_entropy(mean, pixels.truth, reduction="sum")

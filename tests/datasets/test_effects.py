@@ -1,0 +1,144 @@
+"""Each effect, switched on alone, changes what it says it changes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from nimbus.datasets.effects import Effects, blur, blur_wide, isolated_removed, record
+from nimbus.datasets.layout import LayoutSettings, simulate_layout
+
+NONE = Effects(
+    psf_um=0, spillover=0, haze=0, nuclear_haze=0, cell_haze=0, blobs=0, ghosts=0, shading=0,
+    gain_jitter=0, photons=100, speckle=0, read_noise=0, offset=0, hot_pixels=0, aggregates=0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def layout():
+    return simulate_layout((120, 130), 0.5, LayoutSettings(lumen=0.2), np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def clean(layout):
+    """Cell 3 alone has the marker."""
+    image = (layout.cells == 3).astype(np.float32)
+    image.flags.writeable = False
+    return image
+
+
+def recorded(clean, layout, **strengths):
+    effects = dataclasses.replace(NONE, **strengths)
+    return record(clean, layout, effects, np.random.default_rng(1)).image
+
+
+def test_without_effects_only_counting_noise_is_left(clean, layout):
+    image = recorded(clean, layout)
+
+    assert image[clean == 0].max() == 0
+    assert image[clean == 1].mean() == pytest.approx(100, rel=0.05)
+
+
+def test_own_counts_are_those_before_blur_and_noise(clean, layout):
+    effects = dataclasses.replace(NONE, psf_um=1.0, haze=0.5)
+    own = record(clean, layout, effects, np.random.default_rng(1)).own
+
+    np.testing.assert_allclose(own, 100 * clean)
+
+
+@pytest.mark.parametrize("strength", [{"psf_um": 1.0}, {"spillover": 0.2}])
+def test_blur_and_spillover_put_light_into_the_neighbours(clean, layout, strength):
+    around = (blur(clean, 2.0) > 0.05) & (clean == 0)
+
+    assert recorded(clean, layout)[around].max() == 0
+    assert recorded(clean, layout, **strength)[around].mean() > 1
+
+
+def test_nuclear_haze_fills_nuclei_and_nothing_else(clean, layout):
+    image = recorded(np.zeros_like(clean), layout, nuclear_haze=0.3)
+
+    assert image[layout.nuclei > 0].mean() > 15
+    assert image[layout.nuclei == 0].max() == 0
+
+
+def test_autofluorescence_fills_cells_and_nothing_else(clean, layout):
+    image = recorded(np.zeros_like(clean), layout, cell_haze=0.3)
+
+    assert image[layout.cells > 0].mean() > 15
+    assert image[layout.cells == 0].max() == 0
+
+
+@pytest.mark.parametrize("strength", [{"haze": 0.2}, {"speckle": 5.0}, {"read_noise": 5.0}])
+def test_haze_speckle_and_read_noise_reach_the_background(clean, layout, strength):
+    background = layout.cells == 0
+
+    assert recorded(clean, layout)[background].max() == 0
+    assert recorded(clean, layout, **strength)[background].mean() > 1
+
+
+def test_speckle_has_the_stated_counts_per_pixel(clean, layout):
+    image = recorded(np.zeros_like(clean), layout, speckle=0.25)
+
+    assert image.mean() == pytest.approx(0.25, rel=0.1)
+
+
+def test_ghosts_are_light_far_from_the_cell(clean, layout):
+    assert recorded(clean, layout, ghosts=0.5)[clean == 0].max() > 5
+
+
+@pytest.mark.parametrize("strength", [{"blobs": 60.0}, {"aggregates": 60.0}])
+def test_blobs_and_aggregates_are_few_and_bright(clean, layout, strength):
+    image = recorded(np.zeros_like(clean), layout, **strength)
+
+    assert image.max() > 10
+    assert (image > 10).mean() < 0.5
+
+
+def test_hot_pixels_have_the_stated_share(clean, layout):
+    image = recorded(np.zeros_like(clean), layout, hot_pixels=0.01)
+
+    assert (image > 0).mean() == pytest.approx(0.01, rel=0.4)
+
+
+def test_gain_jitter_and_shading_change_the_gain(clean, layout):
+    plain = recorded(clean, layout)[clean == 1].mean()
+
+    assert abs(recorded(clean, layout, gain_jitter=0.5)[clean == 1].mean() / plain - 1) > 0.05
+    flat = np.ones_like(clean)
+    spread = blur(recorded(flat, layout, shading=0.3), 5).std()
+    assert spread > 3 * blur(recorded(flat, layout), 5).std()
+
+
+def test_saturation_is_the_largest_count(clean, layout):
+    assert recorded(clean, layout).max() > 80
+    assert recorded(clean, layout, saturation=80.0).max() == 80
+
+
+def test_offset_is_added_and_never_below_zero(clean, layout):
+    assert recorded(clean, layout, offset=7.0).min() == 7
+    assert recorded(clean, layout, offset=-30.0).min() == 0
+
+
+def test_saturated_lines_run_along_a_row(clean, layout):
+    image = recorded(clean, layout, lines=100.0)
+    top = image == image.max()
+
+    assert top.sum(axis=1).max() >= 10
+
+
+def test_denoising_removes_isolated_counts_and_keeps_dense_ones():
+    counts = np.zeros((30, 30))
+    counts[3, 4] = 1
+    counts[15:22, 12:20] = 2
+
+    left = isolated_removed(counts, 0.2)
+
+    assert left[3, 4] == 0
+    np.testing.assert_array_equal(left[15:22, 12:20], 2)
+
+
+def test_a_wide_blur_on_a_coarse_grid_is_nearly_the_exact_one():
+    image = np.random.default_rng(0).random((61, 83)).astype(np.float32)
+    image[20:40, 30:50] += 3
+
+    np.testing.assert_allclose(blur_wide(image, 6.0), blur(image, 6.0), atol=0.25)

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nimbus.core.shards import Tiles  # noqa: E402
+from nimbus.model.unet import UNet  # noqa: E402
+from nimbus.train import calibrate, folded  # noqa: E402
+from nimbus.train.measure import score_cells  # noqa: E402
+from nimbus.train.samples import TileSampler  # noqa: E402
+
+
+class ChannelAsLogit(UNet):
+    """Its logit is a line of the channel: far too sure of itself."""
+
+    def __init__(self):
+        super().__init__(depth=2, root_filters=1)
+        torch.nn.init.constant_(self.final_conv.weight, 40.0)
+        torch.nn.init.constant_(self.final_conv.bias, 0.0)
+
+    def forward(self, x):
+        return self.final_conv(x[:, :1] - 0.7)
+
+
+@pytest.fixture
+def sampler():
+    """Cells of one brightness each; a cell of brightness b is positive with probability b."""
+    rng = np.random.default_rng(0)
+    ids = np.arange(1, 65, dtype=np.int32).reshape(1, 8, 8).repeat(2, axis=1).repeat(2, axis=2)
+    level = rng.random((40, 64))
+    planes = level[:, (ids[0] - 1)]
+    return TileSampler(
+        [
+            Tiles(
+                planes=(planes * 65535).astype(np.uint16),
+                geometry=np.zeros(40, dtype=np.int32),
+                labels=(rng.random((40, 64)) < level).astype(np.int8),
+                masks=np.ones((1, 16, 16), dtype=np.uint8),
+                ids=ids,
+            )
+        ]
+    )
+
+
+def test_after_calibration_scores_are_probabilities(sampler):
+    net = ChannelAsLogit().eval()
+
+    def error(judged):
+        cells = score_cells(judged, sampler)
+        bins = np.digitize(cells.score, np.linspace(0, 1, 6)[1:-1])
+        gaps = [
+            abs(cells.truth[bins == b].mean() - cells.score[bins == b].mean()) * (bins == b).mean()
+            for b in np.unique(bins)
+        ]
+        return sum(gaps)
+
+    assert error(net) > 0.1, "proves nothing: it was calibrated before"
+    assert error(folded(net, calibrate(net, sampler))) < 0.04
+
+
+def test_calibration_does_not_change_the_order_of_pixels(sampler):
+    net = ChannelAsLogit().eval()
+    after = folded(net, calibrate(net, sampler))
+    x = torch.rand(1, 2, 8, 8)
+
+    assert torch.equal(net(x).flatten().argsort(), after(x).flatten().argsort())

@@ -1,0 +1,146 @@
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nimbus.train import FitSettings, fit  # noqa: E402
+from nimbus.train.average import averaged, decay_at  # noqa: E402
+from nimbus.train.checkpoint import load_state  # noqa: E402
+from nimbus.train.measure import auroc, best_f1  # noqa: E402
+
+TINY = FitSettings(
+    depth=2, root_filters=4, n_steps=6, batch_size=4, warmup_steps=2, held_out=1, log_every=2,
+    measure_every=3,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(shards, out, settings=TINY, **kwargs):
+    return fit(shards, out, settings=settings, show_progress_bar=False, **kwargs).state_dict()
+
+
+def test_training_learns_which_cells_are_bright(shards, tmp_path):
+    settings = dataclasses.replace(TINY, n_steps=60, learning_rate=0.01)
+    run(shards, tmp_path / "a", settings)
+
+    with (tmp_path / "a" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
+    assert float(rows[-1]["held_out_auroc"]) > 0.95
+
+
+def test_a_resumed_training_gives_the_same_weights(shards, tmp_path):
+    whole = run(shards, tmp_path / "a")
+    half = run(shards, tmp_path / "b", stop_after=3)
+    resumed = run(shards, tmp_path / "b", resume=True)
+
+    assert not torch.equal(whole["final_conv.weight"], half["final_conv.weight"])
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_another_seed_gives_other_weights(shards, tmp_path):
+    first = run(shards, tmp_path / "a")
+    other = run(shards, tmp_path / "b", dataclasses.replace(TINY, seed=1))
+
+    assert not torch.equal(first["final_conv.weight"], other["final_conv.weight"])
+
+
+def test_training_leaves_the_global_random_state_alone(shards, tmp_path):
+    before = torch.random.get_rng_state()
+
+    run(shards, tmp_path / "a")
+
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_clipping_bounds_the_gradient(shards, tmp_path, monkeypatch):
+    from nimbus.train import loop
+
+    norms = []
+
+    class Spy(torch.optim.AdamW):
+        def step(self, closure=None):
+            gradients = [p.grad.flatten() for g in self.param_groups for p in g["params"]]
+            norms.append(float(torch.cat(gradients).norm()))
+            return super().step(closure)
+
+    monkeypatch.setattr(loop.torch.optim, "AdamW", Spy)
+    run(shards, tmp_path / "a", dataclasses.replace(TINY, clip=1e6))
+    free = max(norms)
+    norms.clear()
+    run(shards, tmp_path / "b", dataclasses.replace(TINY, clip=0.01))
+
+    assert free > 0.02, "proves nothing: gradients are small anyway"
+    assert max(norms) <= 0.0101
+
+
+def test_an_existing_checkpoint_is_not_overwritten_unasked(shards, tmp_path):
+    run(shards, tmp_path / "a")
+
+    with pytest.raises(FileExistsError, match="resume=True"):
+        run(shards, tmp_path / "a")
+
+
+def test_resuming_with_other_settings_names_the_difference(shards, tmp_path):
+    run(shards, tmp_path / "a", stop_after=2)
+
+    with pytest.raises(ValueError, match=r"learning_rate: 0\.002 there, 0\.1 now"):
+        run(shards, tmp_path / "a", dataclasses.replace(TINY, learning_rate=0.1), resume=True)
+
+
+def test_a_checkpoint_of_another_version_is_refused(shards, tmp_path):
+    run(shards, tmp_path / "a")
+    path = tmp_path / "a" / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "format_version": 99}, path)
+
+    with pytest.raises(ValueError, match="version 99"):
+        load_state(path)
+
+
+def test_the_average_follows_slowly_and_forgets_its_start():
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(net.weight, 1.0)
+    average = {"weight": torch.zeros(1, 1)}
+
+    for _ in range(10):
+        average = averaged(average, net, decay=0.9)
+
+    assert float(average["weight"]) == pytest.approx(1 - 0.9**10)
+    assert decay_at(0, 0.99) == pytest.approx(0.1)
+    assert decay_at(10**6, 0.99) == 0.99
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    rng = np.random.default_rng(0)
+    score = rng.integers(0, 6, 40) / 5
+    truth = rng.integers(0, 2, 40)
+
+    pairs = [(a > b) + 0.5 * (a == b) for a in score[truth == 1] for b in score[truth == 0]]
+
+    assert auroc(score, truth) == pytest.approx(np.mean(pairs))
+    assert np.isnan(auroc(score, np.ones(40, dtype=int)))
+
+
+def test_best_f1_is_that_of_a_slow_loop_over_thresholds():
+    rng = np.random.default_rng(1)
+    score, truth = rng.random(30), rng.integers(0, 2, 30)
+
+    def f1(threshold):
+        called = score >= threshold
+        return 2 * (called & (truth == 1)).sum() / (called.sum() + truth.sum())
+
+    best, threshold = best_f1(score, truth)
+    assert best == pytest.approx(max(f1(t) for t in score))
+    assert f1(threshold) == pytest.approx(best)

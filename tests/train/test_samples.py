@@ -1,0 +1,60 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nimbus.core.shards import open_shards, read_shard  # noqa: E402
+from nimbus.train.samples import TileSampler, split, turned  # noqa: E402
+
+
+def test_the_eight_turns_differ():
+    image = np.arange(6).reshape(2, 3)
+
+    assert (
+        len({turned(image, turn).tobytes() + bytes(turned(image, turn).shape) for turn in range(8)})
+        == 8
+    )
+
+
+def test_a_batch_depends_on_seed_and_number_alone(shards):
+    sampler, _ = split(open_shards(shards), held_out=1)
+    first, again = (sampler.batch(5, size=4, seed=1) for _ in range(2))
+    other = sampler.batch(6, size=4, seed=1)
+
+    assert torch.equal(first.planes, again.planes)
+    assert not torch.equal(first.planes, other.planes)
+
+
+def test_plane_mask_and_ids_are_turned_together(shards):
+    sampler, _ = split(open_shards(shards), held_out=0)
+    batch = sampler.batch(0, size=16, seed=0)
+
+    bright = batch.planes > 0.5
+    assert torch.equal(bright, (batch.ids > 0) & (batch.ids < 3))
+    assert torch.equal(batch.masks > 0, batch.ids > 0)
+
+
+def test_held_out_shards_are_the_last_ones(shards):
+    train, held_out = split(open_shards(shards), held_out=1)
+
+    assert (len(train), len(held_out)) == (12, 6)
+    first = next(held_out.in_order(size=6)).planes[0].numpy()
+    expected = read_shard(open_shards(shards), 2).planes[0] / 65535
+    np.testing.assert_allclose(first, expected, rtol=1e-6)
+
+
+def test_holding_out_everything_is_refused(shards):
+    with pytest.raises(ValueError, match="hold out 3 of 3"):
+        split(open_shards(shards), held_out=3)
+
+
+def test_shards_with_fewer_cells_are_filled_up_with_undecided(shards):
+    tiles = read_shard(open_shards(shards), 0)
+    fewer = dataclasses.replace(tiles, labels=tiles.labels[:, :2])
+
+    labels = next(TileSampler([fewer, tiles]).in_order(size=12)).labels
+
+    assert labels.shape == (12, 4)
+    assert (labels[:6, 2:] == -1).all()
