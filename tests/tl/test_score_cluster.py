@@ -2,34 +2,89 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 import nimbus
-from support.tissue import draw_sdata
+from support.tissue import brightness, draw_sdata
 
-torch = pytest.importorskip("torch")
 distributed = pytest.importorskip("distributed")
 
-from support.nets import saved_net  # noqa: E402 - needs torch
 
-
-def test_two_processes_give_the_same_bits_as_one(tmp_path):
-    weights = saved_net(tmp_path / "random.safetensors", root_filters=2)
-    options = {"model": weights, "tile_size": 64, "tta": False, "show_progress_bar": False}
-    here, there = (draw_sdata([(150, 230), (90, 300)]) for _ in range(2))
-    nimbus.tl.score(here, **options)
+@pytest.fixture(scope="module")
+def client():
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        assert len(client.scheduler_info()["workers"]) == 2
-        nimbus.tl.score(there, **options)
-        n_tasks = len(client.run(lambda dask_worker: dask_worker.state.tasks is not None))
-    assert n_tasks == 2
+        yield client
+
+
+def two_fields():
+    return draw_sdata([(150, 230), (90, 300)])
+
+
+def test_two_processes_give_the_same_bits_as_one(tmp_path, client):
+    pytest.importorskip("torch")
+    from support.nets import saved_net
+
+    weights = saved_net(tmp_path / "random.safetensors", root_filters=2)
+    options = {"model": weights, "tile_size": 64, "tta": False, "show_progress_bar": False}
+    there, here = two_fields(), two_fields()
+    nimbus.tl.score(there, **options)
+    with client.as_current(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nimbus.engine.run.active_client", lambda: None)
+        nimbus.tl.score(here, **options)
     one, two = here.tables["table"], there.tables["table"]
     for name in ("nimbus", "integrated"):
         np.testing.assert_array_equal(two.layers[name], one.layers[name])
     np.testing.assert_array_equal(two.obsm["spatial"], one.obsm["spatial"])
+
+
+def test_tiles_are_scored_by_the_workers(client):
+    def where(planes):
+        return np.full_like(planes[:, :1], os.getpid() % 1000 / 1000)
+
+    sdata = two_fields()
+    nimbus.tl.score(sdata, model=where, tile_size=32, tta=False, show_progress_bar=False)
+    expected = {pid % 1000 / 1000 for pid in client.run(os.getpid).values()}
+    scores = sdata.tables["table"].layers["nimbus"][:, 0]
+    assert os.getpid() % 1000 / 1000 not in expected
+    assert min(expected) - 1e-6 <= scores.min() <= scores.max() <= max(expected) + 1e-6
+
+
+def test_the_error_of_a_worker_names_its_tile(client):
+    def broken(planes):
+        raise ValueError("no such weather")
+
+    with pytest.raises(ValueError, match="no such weather") as caught:
+        nimbus.tl.score(two_fields(), model=broken, tta=False, show_progress_bar=False)
+    assert "TileItem(field=0" in "".join(caught.value.__notes__)
+
+
+def test_a_lost_worker_changes_nothing(tmp_path):
+    calm, stormy = two_fields(), two_fields()
+    nimbus.tl.score(calm, model=brightness, tile_size=32, tta=False, show_progress_bar=False)
+    note = tmp_path / "killed"
+
+    def kills_once(planes):
+        if not note.exists():
+            note.touch()
+            os._exit(1)
+        return planes[:, :1] * np.float32(0.7) + planes[:, 1:] * np.float32(0.2)
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        nimbus.tl.score(stormy, model=kills_once, tile_size=32, tta=False, show_progress_bar=False)
+    assert note.exists(), "proves nothing: no worker was killed"
+    np.testing.assert_array_equal(
+        stormy.tables["table"].layers["nimbus"], calm.tables["table"].layers["nimbus"]
+    )

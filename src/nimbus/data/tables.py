@@ -38,16 +38,16 @@ class RegionRows:
 
 
 def find_table(sdata: SpatialData, table_key: str) -> AnnData | None:
-    """The table, or ``None`` where there is none of that name.
+    """The table, or ``None`` where there is none of that name, or one without rows.
 
     Raises
     ------
     ValueError
         It does not annotate labels.
     """
-    if table_key not in sdata.tables:
+    table = sdata.tables.get(table_key)
+    if table is None or table.n_obs == 0:
         return None
-    table = sdata.tables[table_key]
     if "spatialdata_attrs" not in table.uns:
         raise ValueError(
             f"table {table_key!r} does not annotate labels (no uns['spatialdata_attrs']); pass "
@@ -85,6 +85,8 @@ def aligned(table: AnnData, regions: Mapping[str, RegionRows]) -> NDArray[np.flo
     rows_of = region_rows(table)
     n_missing = 0
     for name, region in regions.items():
+        if name not in rows_of:  # labels without a cell have no row
+            continue
         rows, ids = rows_of[name]
         columns = table.var_names.get_indexer(list(region.columns))
         order = np.argsort(region.ids)
@@ -125,6 +127,8 @@ def new_table(
     ``obsm["spatial"]``; columns that a region does not have are NaN.
     """
     names = list(dict.fromkeys(c for region in regions.values() for c in region.columns))
+    # A table may name only regions that have rows.
+    regions = {name: region for name, region in regions.items() if region.ids.size}
     obs = pd.DataFrame(
         {
             Obs.REGION: pd.Categorical(
@@ -148,7 +152,7 @@ def new_table(
     parsed = TableModel.parse(
         table, region=list(regions), region_key=Obs.REGION, instance_key=Obs.INSTANCE
     )
-    parsed.X = aligned(parsed, {n: r for n, r in regions.items() if r.ids.size})
+    parsed.X = aligned(parsed, regions)
     return parsed
 
 

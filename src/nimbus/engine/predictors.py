@@ -12,6 +12,7 @@ import nimbus.model as models
 from nimbus.core.scalerule import ScaleRule
 from nimbus.model import CallablePredictor, ModelCard, Predictor
 from nimbus.model.callable import ModelFunction
+from nimbus.model.registry import card_beside
 
 Model: TypeAlias = str | Path | ModelFunction
 """A registered name, a path (``.safetensors`` or a published ``.pt``), or a callable."""
@@ -67,7 +68,7 @@ class DescribedModel:
 
 
 def describe_model(model: Model) -> DescribedModel:
-    """Card, hash and place of a model.
+    """Card, hash and place of a model; the weights are read only where there is no card yet.
 
     A callable has no card: it gets that of the published network's geometry (1 um per pixel,
     depth 5) with the scale rule of the paper.
@@ -80,6 +81,10 @@ def describe_model(model: Model) -> DescribedModel:
         Neither a name, a path nor a callable.
     """
     if isinstance(model, (str, Path)):
+        beside = card_beside(model)
+        if beside is not None:
+            card, path = beside
+            return DescribedModel(card, card.sha256, str(path))
         loaded = _loaded(str(model))
         return DescribedModel(loaded.card, loaded.sha256, loaded.source)
     if callable(model):

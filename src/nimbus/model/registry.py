@@ -121,6 +121,28 @@ def is_path(name_or_path: str | Path) -> bool:
     return isinstance(name_or_path, Path) or text.endswith(suffixes) or "/" in text or "\\" in text
 
 
+def card_beside(name_or_path: str | Path) -> tuple[ModelCard, Path] | None:
+    """Card and path of weights whose card lies beside them, read without PyTorch.
+
+    ``None`` for weights that must be opened or downloaded first.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or a card that is refused.
+    """
+    if is_path(name_or_path):
+        path = Path(name_or_path).expanduser()
+    else:
+        weights = find(str(name_or_path)).weights
+        if not isinstance(weights, Packaged):
+            return None
+        path = Path(str(weights.path))
+    if path.suffix != ".safetensors" or not path.is_file():
+        return None
+    return read_card(path.with_suffix(".json")), path
+
+
 def _row(model: Registered) -> ModelRow:
     if isinstance(model.weights, Packaged):
         there = model.weights.path.is_file()

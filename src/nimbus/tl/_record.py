@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
 from nimbus.core.scales import ScaleTable
 from nimbus.data.scales import Scales
@@ -35,6 +37,13 @@ class Scored:
             key: RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
             for key, cells in self.cells.items()
         }
+
+
+def warn_without_cells(scored: Scored) -> None:
+    """Warn of labels that hold no cell."""
+    empty = [key for key, cells in scored.cells.items() if cells.ids.size == 0]
+    if empty:
+        warnings.warn(f"there is no cell in the labels {listed(empty)}", stacklevel=3)
 
 
 def make_table(scored: Scored) -> AnnData:

@@ -20,16 +20,16 @@ from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
 from nimbus.data.store import require_writable, write_element, write_table
 from nimbus.data.targets import find_target
 from nimbus.engine.predict import Aggregate
-from nimbus.engine.predictors import Model, describe_model
+from nimbus.engine.predictors import Model, describe_model, predictor_for
 from nimbus.engine.resume import open_journal
-from nimbus.engine.run import default_jobs
+from nimbus.engine.run import active_client, default_jobs
 from nimbus.engine.score import ScoreTask, score_fields
 from nimbus.engine.source import NanRule
 from nimbus.model import ModelCard
 
 from ._fingerprint import fingerprint
 from ._maps import add_maps
-from ._record import Scored, make_table, write_scores
+from ._record import Scored, make_table, warn_without_cells, write_scores
 from ._settings import Settings
 
 
@@ -174,6 +174,8 @@ def score(  # noqa: PLR0913 - the public signature
     )
     request = Request(target.pairs, target.channels, scale, coordinate_system, pixel_size, nan)
     described = describe_model(model)
+    if active_client() is None:
+        predictor_for(settings.spec(described))  # refuses weights and devices before the work
     jobs = default_jobs(n_jobs)
     used = _scales(sdata, request, described.card, scales, jobs, show_progress_bar)
     fields = _open(sdata, request, used, described.card)
@@ -196,6 +198,7 @@ def score(  # noqa: PLR0913 - the public signature
         show_progress_bar=show_progress_bar,
     )
     scored = Scored(fields, dict(zip(fields, cells, strict=True)))
+    warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
     touched = write_scores(
         table,

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import spatialdata
+
+import nimbus
+from support.tissue import brightness, draw_sdata
+
+
+def test_it_equals_a_slow_loop_and_needs_no_pixel_size():
+    sdata = draw_sdata([(60, 70), (40, 90)], pixel_size_um=None)
+    nimbus.pp.integrate(sdata, show_progress_bar=False)
+    table = sdata.tables["table"]
+    for region in ("a", "b"):
+        image, labels = sdata[f"{region}_image"].to_numpy(), sdata[f"{region}_labels"].to_numpy()
+        rows = table.obs["region"] == f"{region}_labels"
+        for got, cell in zip(
+            table.layers["integrated"][rows], table.obs["instance_id"][rows], strict=True
+        ):
+            np.testing.assert_allclose(got, image[:, labels == cell].mean(axis=1), rtol=1e-6)
+
+
+def test_cells_cut_by_tiles_keep_their_means(monkeypatch):
+    whole, cut = draw_sdata([(60, 70)]), draw_sdata([(60, 70)])
+    nimbus.pp.integrate(whole, show_progress_bar=False)
+    monkeypatch.setattr("nimbus.engine.integrate._TILE_SIZE", 7)
+    nimbus.pp.integrate(cut, show_progress_bar=False)
+    np.testing.assert_allclose(cut.tables["table"].X, whole.tables["table"].X, rtol=1e-6)
+    np.testing.assert_array_equal(
+        cut.tables["table"].obs["area"], whole.tables["table"].obs["area"]
+    )
+
+
+def test_an_existing_table_gets_only_the_layer(tmp_path):
+    sdata = draw_sdata([(60, 70)])
+    nimbus.tl.score(sdata, model=brightness, tta=False, show_progress_bar=False)
+    table = sdata.tables["table"]
+    expected = table.X.copy()
+    table.X[:] = 0
+    sdata.write(tmp_path / "s.zarr")
+    nimbus.pp.integrate(sdata, key_added="mean", write=True, show_progress_bar=False)
+    again = spatialdata.read_zarr(tmp_path / "s.zarr").tables["table"]
+    np.testing.assert_array_equal(again.layers["mean"], expected)
+    np.testing.assert_array_equal(again.X, 0)

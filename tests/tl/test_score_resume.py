@@ -1,0 +1,98 @@
+"""Finished tiles are kept, found again, and refused to another run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nimbus
+from support.tissue import draw_sdata
+
+torch = pytest.importorskip("torch")
+
+from support.nets import saved_net  # noqa: E402 - needs torch
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    return saved_net(path, depth=3, root_filters=2)
+
+
+def scored(weights, folder, **options):
+    sdata = draw_sdata([(90, 120), (100, 80)])
+    nimbus.tl.score(
+        sdata,
+        **{"tile_size": 16, "tta": False, "show_progress_bar": False} | options,
+        model=weights,
+        resume=folder,
+    )
+    return sdata.tables["table"]
+
+
+def counting(monkeypatch, *, fail_at=None):
+    """Count scored tiles; the `fail_at`-th raises as if the process was stopped."""
+    import nimbus.engine.score as module
+
+    real, calls = module.score_tile, []
+
+    def counted(source, tile, predictor, plan):
+        calls.append(tile.index)
+        if len(calls) == fail_at:
+            raise KeyboardInterrupt
+        return real(source, tile, predictor, plan)
+
+    monkeypatch.setattr(module, "score_tile", counted)
+    return calls
+
+
+def test_a_stopped_run_goes_on_and_gives_the_identical_table(weights, tmp_path, monkeypatch):
+    whole = scored(weights, None)
+    with monkeypatch.context() as patch:
+        calls = counting(patch)
+        scored(weights, None)
+        n_tiles = len(calls)
+    with monkeypatch.context() as patch:
+        counting(patch, fail_at=9)
+        with pytest.raises(KeyboardInterrupt):
+            scored(weights, tmp_path, n_jobs=1)
+    n_kept = len(list(tmp_path.glob("field*.npz")))
+    assert 0 < n_kept < n_tiles
+    with monkeypatch.context() as patch:
+        calls = counting(patch)
+        resumed = scored(weights, tmp_path)
+    assert len(calls) == n_tiles - n_kept
+    np.testing.assert_array_equal(resumed.layers["nimbus"], whole.layers["nimbus"])
+    np.testing.assert_array_equal(resumed.X, whole.X)
+
+
+def test_a_damaged_tile_is_computed_again(weights, tmp_path, monkeypatch):
+    whole = scored(weights, tmp_path)
+    victim = sorted(tmp_path.glob("field*.npz"))[3]
+    data = bytearray(victim.read_bytes())
+    data[-7] ^= 1
+    victim.write_bytes(data)
+    calls = counting(monkeypatch)
+    again = scored(weights, tmp_path)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(again.layers["nimbus"], whole.layers["nimbus"])
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"tta": True}, "views"),
+        ({"scales": {"m0": 9.0, "m1": 9.0}}, "input of 'a_labels'"),
+        ({"precision": "float32"}, "precision"),
+        ({"tile_size": 32}, "tile_size"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_with_the_difference(weights, tmp_path, options, named):
+    scored(weights, tmp_path)
+    with pytest.raises(ValueError, match=f"tiles of another run .*{named}"):
+        scored(weights, tmp_path, **options)
+
+
+def test_a_callable_cannot_be_resumed(tmp_path):
+    with pytest.raises(ValueError, match="a callable cannot be told apart"):
+        scored(lambda planes: planes[:, :1], tmp_path)
