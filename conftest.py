@@ -12,6 +12,8 @@ import pytest
 
 SOURCE = Path(__file__).parent / "src"
 
+collect_ignore = ["tests/support"]  # helpers of tests, no tests
+
 HAS_TORCH = find_spec("torch") is not None
 
 
