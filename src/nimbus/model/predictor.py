@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .device import Precision, choose_device, choose_dtype
+from .fastnet import fast_unet
 from .fold import FoldedUNet
 from .predicting import Predictor
 from .unet import UNet
@@ -135,9 +136,10 @@ def make_predictor(
     """
     where = choose_device(device)
     dtype = choose_dtype(precision, where)
-    with torch.inference_mode():
-        network = FoldedUNet(net).to(device=where, dtype=dtype)
-    return NetPredictor(network.eval(), where, dtype, batch_size)
+    if where.type == "cpu" and dtype == torch.float32:
+        return NetPredictor(fast_unet(net), where, dtype, batch_size)
+    network = FoldedUNet(net).to(device=where, dtype=dtype).eval()
+    return NetPredictor(network, where, dtype, batch_size)
 
 
 def turned(x: Tensor, view: View) -> Tensor:
