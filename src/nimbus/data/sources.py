@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
 from nimbus._check import require_known
+from nimbus.core.scales import ScaleTable
 from nimbus.engine.source import FieldSource, NanRule
 
 from .elements import channel_names, check_labels, element_array
@@ -51,6 +52,12 @@ class OpenField:
     source: FieldSource
     placement: Placement
 
+    def with_scales(self, table: ScaleTable) -> OpenField:
+        """The same field, its channels divided by the scales of its image."""
+        own = table[self.source.image_name]
+        scales = np.array([own[channel] for channel in self.source.channels], dtype=np.float64)
+        return replace(self, source=replace(self.source, scales=scales))
+
 
 def wanted_channels(sdata: SpatialData, request: Request) -> dict[str, list[str]]:
     """Channels to read of each image, in the order asked for.
@@ -79,11 +86,10 @@ def open_field(
     labels_key: str,
     request: Request,
     channels: Sequence[str],
-    scales: Mapping[str, float],
     *,
     model_pixel_size_um: float,
 ) -> OpenField:
-    """Open one field for reading; nothing is computed yet.
+    """Open one field for reading, with scales of 1; nothing is computed yet.
 
     Raises
     ------
@@ -113,7 +119,7 @@ def open_field(
         labels=labels,
         grid=placement.grid,
         channels=tuple(channels),
-        scales=np.array([scales[channel] for channel in channels], dtype=np.float64),
+        scales=np.ones(len(channels)),
         nan=request.nan,
     )
     return OpenField(source, placement)

@@ -93,14 +93,7 @@ def integrate(  # noqa: PLR0913 - the public signature
     request = Request(target.pairs, target.channels, scale, coordinate_system, 1.0, nan)
     panels = wanted_channels(sdata, request)
     fields = {
-        key: open_field(
-            sdata,
-            key,
-            request,
-            panels[image],
-            dict.fromkeys(panels[image], 1.0),
-            model_pixel_size_um=1.0,
-        )
+        key: open_field(sdata, key, request, panels[image], model_pixel_size_um=1.0)
         for key, image in target.pairs.items()
     }
     measured = integrate_fields(

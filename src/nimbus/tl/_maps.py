@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -16,13 +15,12 @@ from spatialdata.transformations import Affine
 
 from nimbus._keys import Attrs
 from nimbus.data.geometry import network_to_world
-from nimbus.data.sources import OpenField
 from nimbus.engine.score import ScoreTask, TileItem, map_tile, tiles_of
 
+from ._prepare import Prepared
 
-def add_maps(
-    sdata: SpatialData, task: ScoreTask, fields: Mapping[str, OpenField], *, name: str | bool | None
-) -> list[str]:
+
+def add_maps(sdata: SpatialData, run: Prepared, *, name: str | bool | None) -> list[str]:
     """Add one lazy image element for each field, on the network's grid; gives their names.
 
     Parameters
@@ -30,17 +28,15 @@ def add_maps(
     sdata
         Gets elements ``f"{image_key}_{name}"``: float32 in [0, 1], axes ``(c, y, x)``, mean over
         the views.
-    task
+    run
         Fields, model and plan.
-    fields
-        Where each field lies.
     name
         Second part of the names; ``None`` or ``False`` adds nothing.
     """
     if not name:
         return []
     names = []
-    for index, field in enumerate(fields.values()):
+    for index, field in enumerate(run.fields.values()):
         key = f"{field.source.image_name}_{name}"
         system = field.placement.coordinate_system
         placed = Affine(
@@ -49,7 +45,7 @@ def add_maps(
             output_axes=("x", "y"),
         )
         sdata.images[key] = Image2DModel.parse(
-            _lazy_maps(task, index),
+            _lazy_maps(run.task, index),
             dims=("c", "y", "x"),
             c_coords=list(field.source.channels),
             transformations={system: placed},

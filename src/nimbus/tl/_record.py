@@ -14,14 +14,11 @@ from anndata import AnnData
 from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
 from nimbus.core.scales import ScaleTable
-from nimbus.data.scales import Scales
 from nimbus.data.sources import OpenField, to_world
 from nimbus.data.tables import RegionRows, aligned, new_table
-from nimbus.engine.predict import Aggregate
-from nimbus.engine.predictors import DescribedModel
 from nimbus.engine.score import CellScores
 
-from ._settings import Settings
+from ._prepare import Prepared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,32 +58,25 @@ def make_table(scored: Scored) -> AnnData:
 
 
 def write_scores(
-    table: AnnData,
-    scored: Scored,
-    *,
-    key_added: str,
-    settings: Settings,
-    described: DescribedModel,
-    aggregate: Aggregate,
-    scales: Scales,
+    table: AnnData, scored: Scored, run: Prepared, *, key_added: str
 ) -> dict[str, list[str]]:
     """Write scores, scales and settings into `table`; gives the touched keys."""
     layers = [key_added]
     table.layers[key_added] = aligned(table, scored.regions("score"))
-    if settings.uncertainty:
+    if run.settings.uncertainty:
         layers.append(key_added + Suffix.STD)
         table.layers[layers[-1]] = aligned(table, scored.regions("spread"))
-    table.var[key_added + Suffix.SCALE] = _common_scale(table, scales.table)
+    table.var[key_added + Suffix.SCALE] = _common_scale(table, run.scales.table)
     table.uns[key_added] = {
-        "model": described.card.name,
-        "sha256": described.sha256,
-        "card": described.card.to_json(),
+        "model": run.described.card.name,
+        "sha256": run.described.sha256,
+        "card": run.described.card.to_json(),
         "version": version("nimbus-spatial"),
-        "aggregate": aggregate,
-        "n_views": 8 if settings.tta else 1,
-        "precision": settings.precision,
-        "scale_rule": "given" if scales.rule is None else repr(scales.rule),
-        "scales": _long(scales.table),
+        "aggregate": run.aggregate,
+        "n_views": 8 if run.settings.tta else 1,
+        "precision": run.settings.precision,
+        "scale_rule": "given" if run.scales.rule is None else repr(run.scales.rule),
+        "scales": _long(run.scales.table),
         "fields": _field_table(scored.fields),
     }
     return {"layers": layers, "var": [], "uns": [key_added]}

@@ -8,27 +8,17 @@ from pathlib import Path
 from spatialdata import SpatialData
 
 from nimbus._keys import Layers
-from nimbus.data.scales import (
-    Scales,
-    compute_scales,
-    given_scales,
-    store_scales,
-    stored_scales,
-    warn_without_signal,
-)
-from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
+from nimbus.data.sources import Request
 from nimbus.data.store import require_writable, write_element, write_table
 from nimbus.data.targets import find_target
 from nimbus.engine.predict import Aggregate
-from nimbus.engine.predictors import Model, describe_model, predictor_for
-from nimbus.engine.resume import open_journal
-from nimbus.engine.run import active_client, default_jobs
-from nimbus.engine.score import ScoreTask, score_fields
+from nimbus.engine.predictors import Model
+from nimbus.engine.run import default_jobs
+from nimbus.engine.score import score_fields
 from nimbus.engine.source import NanRule
-from nimbus.model import ModelCard
 
-from ._fingerprint import fingerprint
 from ._maps import add_maps
+from ._prepare import GivenScales, prepare
 from ._record import Scored, make_table, warn_without_cells, write_scores
 from ._settings import Settings
 
@@ -44,7 +34,7 @@ def score(  # noqa: PLR0913 - the public signature
     coordinate_system: str | None = None,
     model: Model = "nimbus-s",
     pixel_size: float | Mapping[str, float] | None = None,
-    scales: Mapping[str, float] | Mapping[str, Mapping[str, float]] | None = None,
+    scales: GivenScales | None = None,
     key_added: str = Layers.SCORE,
     tta: bool = True,
     uncertainty: bool = False,
@@ -173,90 +163,24 @@ def score(  # noqa: PLR0913 - the public signature
         channels=channels,
     )
     request = Request(target.pairs, target.channels, scale, coordinate_system, pixel_size, nan)
-    described = describe_model(model)
-    if active_client() is None:
-        predictor_for(settings.spec(described))  # refuses weights and devices before the work
     jobs = default_jobs(n_jobs)
-    used = _scales(sdata, request, described.card, scales, jobs, show_progress_bar)
-    fields = _open(sdata, request, used, described.card)
-    task = ScoreTask(
-        tuple(field.source for field in fields.values()),
-        settings.spec(described),
-        settings.plan(described.card),
+    run = prepare(
+        sdata, request, settings, scales, n_jobs=jobs, show_progress_bar=show_progress_bar
     )
-    journal = None
-    if resume is not None:
-        journal = open_journal(
-            resume, fingerprint(list(fields.values()), task.predictor, task.plan)
-        )
-    pixels = aggregate or described.card.aggregate
     cells = score_fields(
-        task,
-        aggregate=pixels,
-        journal=journal,
+        run.task,
+        aggregate=run.aggregate,
+        journal=run.journal(),
         n_jobs=jobs,
         show_progress_bar=show_progress_bar,
     )
-    scored = Scored(fields, dict(zip(fields, cells, strict=True)))
+    scored = Scored(run.fields, dict(zip(run.fields, cells, strict=True)))
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
-    touched = write_scores(
-        table,
-        scored,
-        key_added=key_added,
-        settings=settings,
-        described=described,
-        aggregate=pixels,
-        scales=used,
-    )
+    touched = write_scores(table, scored, run, key_added=key_added)
     sdata.tables[table_key] = table
-    maps = add_maps(sdata, task, fields, name=key_added if save_maps is True else save_maps)
+    maps = add_maps(sdata, run, name=key_added if save_maps is True else save_maps)
     if write:
         for name in maps:
             write_element(sdata, name)
         write_table(sdata, table_key, keys=touched)
-
-
-def _scales(
-    sdata: SpatialData,
-    request: Request,
-    card: ModelCard,
-    given: Mapping[str, float] | Mapping[str, Mapping[str, float]] | None,
-    n_jobs: int,
-    show_progress_bar: bool,
-) -> Scales:
-    """The scales to use: given, else stored, else computed and stored."""
-    panels = wanted_channels(sdata, request)
-    if given is not None:
-        return given_scales(given, panels)
-    scales = stored_scales(sdata, panels, card.scale)
-    if scales is None:
-        scales = compute_scales(
-            sdata,
-            panels,
-            card.scale,
-            by="dataset",
-            nan=request.nan,
-            n_jobs=n_jobs,
-            show_progress_bar=show_progress_bar,
-        )
-        store_scales(sdata, scales)
-    warn_without_signal(scales.table)
-    return scales
-
-
-def _open(
-    sdata: SpatialData, request: Request, scales: Scales, card: ModelCard
-) -> dict[str, OpenField]:
-    panels = wanted_channels(sdata, request)
-    return {
-        key: open_field(
-            sdata,
-            key,
-            request,
-            panels[image],
-            scales.table[image],
-            model_pixel_size_um=card.pixel_size_um,
-        )
-        for key, image in request.pairs.items()
-    }

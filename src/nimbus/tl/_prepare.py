@@ -1,0 +1,129 @@
+"""Everything before the first tile: the model, the scales and the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spatialdata import SpatialData
+
+from nimbus.data.scales import (
+    Scales,
+    compute_scales,
+    given_scales,
+    store_scales,
+    stored_scales,
+    warn_without_signal,
+)
+from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
+from nimbus.engine.predict import Aggregate
+from nimbus.engine.predictors import DescribedModel, describe_model, predictor_for
+from nimbus.engine.resume import Journal, open_journal
+from nimbus.engine.run import active_client
+from nimbus.engine.score import ScoreTask
+from nimbus.model import ModelCard
+
+from ._fingerprint import fingerprint
+from ._settings import Settings
+
+GivenScales = Mapping[str, float] | Mapping[str, Mapping[str, float]]
+"""``{channel: divisor}`` or ``{image: {channel: divisor}}``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A run that is ready to begin.
+
+    Parameters
+    ----------
+    settings
+        How the model is run.
+    described
+        The model.
+    scales
+        Divisor of each channel of each image.
+    fields
+        By labels element.
+    """
+
+    settings: Settings
+    described: DescribedModel
+    scales: Scales
+    fields: Mapping[str, OpenField]
+
+    @property
+    def task(self) -> ScoreTask:
+        """What runs on each tile."""
+        return ScoreTask(
+            tuple(field.source for field in self.fields.values()),
+            self.settings.spec(self.described),
+            self.settings.plan(self.described.card),
+        )
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """Pixels of a cell that are averaged: as asked for, else as the model was made."""
+        return self.settings.aggregate or self.described.card.aggregate
+
+    def journal(self) -> Journal | None:
+        """The resume folder; ``None`` where none was asked for."""
+        if self.settings.resume is None:
+            return None
+        task = self.task
+        return open_journal(
+            self.settings.resume, fingerprint(list(self.fields.values()), task.predictor, task.plan)
+        )
+
+
+def prepare(
+    sdata: SpatialData,
+    request: Request,
+    settings: Settings,
+    scales: GivenScales | None,
+    *,
+    n_jobs: int,
+    show_progress_bar: bool,
+) -> Prepared:
+    """Open the fields and find the scales; refuses bad input before any work on tiles."""
+    described = describe_model(settings.model)
+    if active_client() is None:
+        predictor_for(settings.spec(described))  # refuses weights and devices
+    panels = wanted_channels(sdata, request)
+    fields = {
+        key: open_field(
+            sdata, key, request, panels[image], model_pixel_size_um=described.card.pixel_size_um
+        )
+        for key, image in request.pairs.items()
+    }
+    used = _scales(sdata, request, described.card, scales, n_jobs, show_progress_bar)
+    warn_without_signal(used.table)
+    scaled = {key: field.with_scales(used.table) for key, field in fields.items()}
+    return Prepared(settings, described, used, scaled)
+
+
+def _scales(
+    sdata: SpatialData,
+    request: Request,
+    card: ModelCard,
+    given: GivenScales | None,
+    n_jobs: int,
+    show_progress_bar: bool,
+) -> Scales:
+    """The scales to use: given, else stored, else computed by the model's rule and stored."""
+    panels = wanted_channels(sdata, request)
+    if given is not None:
+        return given_scales(given, panels)
+    scales = stored_scales(sdata, panels, card.scale)
+    if scales is not None:
+        return scales
+    scales = compute_scales(
+        sdata,
+        panels,
+        card.scale,
+        by="dataset",
+        nan=request.nan,
+        n_jobs=n_jobs,
+        show_progress_bar=show_progress_bar,
+    )
+    store_scales(sdata, scales)
+    return scales
