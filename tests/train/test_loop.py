@@ -1,7 +1,6 @@
 import csv
 import dataclasses
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -9,7 +8,6 @@ torch = pytest.importorskip("torch")
 from nimbus.train import FitSettings, fit  # noqa: E402
 from nimbus.train.average import averaged, decay_at  # noqa: E402
 from nimbus.train.checkpoint import load_state  # noqa: E402
-from nimbus.train.measure import auroc, best_f1  # noqa: E402
 
 TINY = FitSettings(
     depth=2, root_filters=4, n_steps=6, batch_size=4, warmup_steps=2, held_out=1, log_every=2,
@@ -120,27 +118,3 @@ def test_the_average_follows_slowly_and_forgets_its_start():
     assert float(average["weight"]) == pytest.approx(1 - 0.9**10)
     assert decay_at(0, 0.99) == pytest.approx(0.1)
     assert decay_at(10**6, 0.99) == 0.99
-
-
-def test_auroc_is_the_share_of_pairs_in_the_right_order():
-    rng = np.random.default_rng(0)
-    score = rng.integers(0, 6, 40) / 5
-    truth = rng.integers(0, 2, 40)
-
-    pairs = [(a > b) + 0.5 * (a == b) for a in score[truth == 1] for b in score[truth == 0]]
-
-    assert auroc(score, truth) == pytest.approx(np.mean(pairs))
-    assert np.isnan(auroc(score, np.ones(40, dtype=int)))
-
-
-def test_best_f1_is_that_of_a_slow_loop_over_thresholds():
-    rng = np.random.default_rng(1)
-    score, truth = rng.random(30), rng.integers(0, 2, 30)
-
-    def f1(threshold):
-        called = score >= threshold
-        return 2 * (called & (truth == 1)).sum() / (called.sum() + truth.sum())
-
-    best, threshold = best_f1(score, truth)
-    assert best == pytest.approx(max(f1(t) for t in score))
-    assert f1(threshold) == pytest.approx(best)

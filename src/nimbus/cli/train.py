@@ -11,9 +11,10 @@ import typer
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import TileSettings, write_training_tiles
+from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
 from nimbus.model import ModelCard, save_checkpoint
-from nimbus.train import FitSettings, calibrate, fit, folded
-from nimbus.train.measure import CellScores, auroc, best_f1, score_cells
+from nimbus.train import FitSettings, calibrate, centred, fit, folded
+from nimbus.train.measure import CellScores, score_cells
 from nimbus.train.samples import split
 
 _TILES, _FIT = TileSettings(), FitSettings()
@@ -45,7 +46,9 @@ def train(
         torch.set_num_threads(threads)
     shards = out / "tiles"
     if not (shards / INDEX).is_file():
-        tiles = TileSettings(n_fields=fields, n_channels=channels)
+        # At least two shards: the last one is held out.
+        per_shard = max(1, min(_TILES.fields_per_shard, fields // 2))
+        tiles = TileSettings(n_fields=fields, n_channels=channels, fields_per_shard=per_shard)
         write_training_tiles(shards, settings=tiles, random_state=seed, show_progress_bar=progress)
     settings = FitSettings(
         depth=depth, root_filters=root_filters, n_steps=steps, batch_size=batch_size, seed=seed
@@ -56,6 +59,8 @@ def train(
     _, held_out = split(open_shards(shards), held_out=settings.held_out)
     every = max(1, len(held_out) // 1000)
     net = folded(net, calibrate(net, held_out, every=every, device=device)).cpu()
+    cells = score_cells(net, held_out, every=every)
+    net = folded(net, centred(best_f1(cells.score, cells.truth).threshold))
     cells = score_cells(net, held_out, every=every)
     command = f"nimbus train --fields {fields} --channels {channels} --steps {steps} --seed {seed}"
     card = ModelCard(
@@ -78,14 +83,13 @@ def train(
 
 def _metrics(cells: CellScores) -> dict[str, float]:
     """Measures of a card, rounded."""
-    f1, threshold = best_f1(cells.score, cells.truth)
-    called = cells.score >= 0.5
-    at_half = 2 * (called & (cells.truth == 1)).sum() / max(called.sum() + cells.truth.sum(), 1)
+    best = best_f1(cells.score, cells.truth)
     values = {
         "auroc": auroc(cells.score, cells.truth),
-        "f1_at_0.5": float(at_half),
-        "best_f1": f1,
-        "best_threshold": threshold,
+        "average_precision": average_precision(cells.score, cells.truth),
+        "f1_at_0.5": f1_at(cells.score, cells.truth),
+        "best_f1": best.f1,
+        "best_threshold": best.threshold,
         "cells": float(len(cells.truth)),
     }
     return {key: round(value, 4) for key, value in values.items()}

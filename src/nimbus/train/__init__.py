@@ -1,7 +1,7 @@
 """Training of networks; PyTorch and NumPy alone."""
 
 from .augment import AugmentSettings
-from .calibrate import Calibration, calibrate, folded
+from .calibrate import Calibration, calibrate, centred, folded
 from .loop import FitSettings, fit
 
-__all__ = ["AugmentSettings", "Calibration", "FitSettings", "calibrate", "fit", "folded"]
+__all__ = ["AugmentSettings", "Calibration", "FitSettings", "calibrate", "centred", "fit", "folded"]

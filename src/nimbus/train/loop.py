@@ -16,13 +16,14 @@ from torch import nn
 from tqdm import tqdm
 
 from nimbus.core.shards import open_shards
+from nimbus.metrics.positivity import auroc
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, changed, draw_change
 from .average import averaged, decay_at, weights_of
 from .checkpoint import TrainingState, load_state, save_state
 from .loss import cell_loss
-from .measure import auroc, score_cells
+from .measure import score_cells
 from .samples import TileSampler, split
 
 CHECKPOINT = "checkpoint.pt"

@@ -53,37 +53,3 @@ def _scored(net: nn.Module, batch: Batch) -> tuple[NDArray[np.float64], ...]:
     )
     kept = (batch.labels != UNDECIDED) & torch.isfinite(score)
     return tuple(v[kept].cpu().numpy() for v in (score, mean_logit, batch.labels))
-
-
-def auroc(score: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
-    """Area under the receiver operating curve, ties counted half; NaN for one class alone.
-
-    Examples
-    --------
-    >>> auroc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1]))
-    0.875
-    """
-    n_positive = int(truth.sum())
-    n_negative = len(truth) - n_positive
-    if n_positive == 0 or n_negative == 0:
-        return float("nan")
-    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
-    return float(
-        (rank[truth == 1].sum() - n_positive * (n_positive + 1) / 2) / n_positive / n_negative
-    )
-
-
-def best_f1(score: NDArray[np.floating], truth: NDArray[np.integer]) -> tuple[float, float]:
-    """Largest F1 over all thresholds and the threshold where it is reached.
-
-    Examples
-    --------
-    >>> best_f1(np.array([0.1, 0.4, 0.6, 0.9]), np.array([0, 1, 0, 1]))
-    (0.8, 0.4)
-    """
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(truth[order])
-    f1 = 2 * hits / (np.arange(1, len(order) + 1) + max(int(truth.sum()), 1))
-    best = int(np.argmax(f1))
-    return float(f1[best]), float(score[order][best])
