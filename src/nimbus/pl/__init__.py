@@ -1,1 +1,6 @@
-"""TODO."""
+"""Figures."""
+
+from .densities import densities
+from .overlay import overlay
+
+__all__ = ["densities", "overlay"]

@@ -1,0 +1,74 @@
+"""What all figures share: axes given or made, shown or returned, saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+AxesGiven: TypeAlias = Axes | Iterable[Axes] | None
+"""One axes, a list or an array of them, or none."""
+
+POSITIVE = "#D55E00"
+"""Vermilion; with `NEGATIVE` it stays apart for every common colour blindness (Okabe and Ito)."""
+
+NEGATIVE = "#0072B2"
+"""Blue of the same palette."""
+
+UNDEFINED = "#8C8C8C"
+"""Cells without a value."""
+
+SAVE_DPI = 200
+"""Dots per inch of saved pixels."""
+
+
+def flat_axes(ax: AxesGiven, n_needed: int, *, what: str) -> list[Axes]:
+    """The given axes as a list.
+
+    Raises
+    ------
+    ValueError
+        There are not exactly as many as the figure has panels.
+    """
+    axes = _listed(ax)
+    if len(axes) != n_needed:
+        raise ValueError(
+            f"ax= holds {len(axes)} axes, but this figure has {n_needed} panels ({what}); pass "
+            "as many, or leave ax out"
+        )
+    return axes
+
+
+def finish(
+    axes: Sequence[Axes], *, given: bool, show: bool | None, save: str | Path | None
+) -> list[Axes] | None:
+    """Save and show a figure as asked; the axes where it is not shown.
+
+    Parameters
+    ----------
+    axes
+        Panels, from left to right and top to bottom.
+    given
+        Whether the caller brought them.
+    show
+        ``None``: shown unless the caller brought the axes or wants a file.
+    save
+        File to write; the ending says of which kind.
+    """
+    if save is not None:
+        figure = axes[0].get_figure(root=True)
+        if figure is not None:
+            figure.savefig(save, dpi=SAVE_DPI)
+    if show or (show is None and not given and save is None):
+        plt.show()
+        return None
+    return list(axes)
+
+
+def _listed(ax: AxesGiven) -> list[Axes]:
+    if ax is None or isinstance(ax, Axes):
+        return [] if ax is None else [ax]
+    return [axes for row in ax for axes in _listed(row)]  # what plt.subplots gives has rows
