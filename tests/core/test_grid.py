@@ -55,3 +55,8 @@ def test_places_of_runs_of_labels_cover_the_image_once(label_size, n_labels):
     n_places = max(n_labels, 6)
     np.testing.assert_array_equal(np.concatenate(image), np.arange(n_places) * 6 // n_places)
     np.testing.assert_array_equal(np.concatenate(label), np.arange(n_places) * n_labels // n_places)
+
+
+def test_a_half_pixel_whose_centre_is_beyond_the_edge_repeats_the_edge():
+    axis = Axis(n_image=5, n_labels=5, factor=8.0)
+    np.testing.assert_array_equal(axis.labels_of_half(0, 2), [2, 4])
