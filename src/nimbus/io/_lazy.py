@@ -64,12 +64,11 @@ class PlaneStack:
     def __getitem__(self, key: tuple[object, ...]) -> AnyArray:
         spans, rest = zip(*(_span(k, n) for k, n in zip(key, self.shape, strict=True)), strict=True)
         channels, rows, columns = spans
-        box = np.empty((len(channels), len(rows), len(columns)), dtype=self.dtype)
-        at = 0
-        for page, samples in _runs(self.planes[channels.start : channels.stop]):
-            part = read_box(page, samples, rows, columns)
-            box[at : at + len(samples)] = part
-            at += len(samples)
+        runs = _runs(self.planes[channels.start : channels.stop])
+        parts = [read_box(page, samples, rows, columns) for page, samples in runs]
+        parts = parts or [np.empty((0, len(rows), len(columns)))]
+        box = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        box = box.astype(self.dtype, copy=False)
         for axis in (2, 1, 0):  # from the last, since an integer removes its axis
             box = box[(slice(None),) * axis + (rest[axis],)]
         return box
