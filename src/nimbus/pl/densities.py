@@ -179,7 +179,7 @@ def _new_axes(n: int, ncols: int, panel_size: float) -> list[Axes]:
         figsize=(columns * panel_size * 1.25, rows * panel_size * 1.4),
         squeeze=False,
     )
-    figure.set_layout_engine("constrained", h_pad=0.08)
+    figure.set_layout_engine("constrained", h_pad=0.12)
     flat = list(axes.ravel())
     for spare in flat[n:]:
         figure.delaxes(spare)

@@ -1,0 +1,75 @@
+"""Commands that are imported when they run, so that ``nimbus --help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ._report import DEBUG, reported
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """One line of ``nimbus --help``; the function has the name of its module."""
+
+    name: str
+    about: str
+
+    def load(self) -> Any:
+        """The command, with its options."""
+        module = importlib.import_module(f"nimbus.cli.{self.name}")
+        own = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        own.command(self.name)(getattr(module, self.name))
+        return typer.main.get_command(own)
+
+    def placeholder(self) -> Any:
+        """The command for the list of commands alone."""
+        own = typer.Typer(add_completion=False)
+        own.command(self.name, help=self.about)(_nothing)
+        return typer.main.get_command(own)
+
+
+COMMANDS = (
+    CommandEntry("demo", "Score simulated tissue and compare with the truth."),
+    CommandEntry("score", "Score the cells of a SpatialData store, or of folders of TIFFs."),
+    CommandEntry("models", "List the models, or show the card of one."),
+    CommandEntry("train", "Train a network on simulated tissue."),
+)
+
+
+class LazyGroup(TyperGroup):
+    """The group of all commands; its errors are one line, its warnings one line each."""
+
+    def __init__(self, **given: Any) -> None:
+        listed = {entry.name: entry.placeholder() for entry in COMMANDS}
+        super().__init__(**{**given, "commands": listed})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command to run, imported now."""
+        name, command, rest = super().resolve_command(ctx, args)
+        found = [entry for entry in COMMANDS if entry.name == name]
+        return name, found[0].load() if found else command, rest
+
+    def main(  # type: ignore[override]  # Typer's other arguments pass through `extra`
+        self, args: Sequence[str] | None = None, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        """Run with `args`; exits with 0, or 1 after an error that was told in one line."""
+        given = list(sys.argv[1:] if args is None else args)
+        wanted = [part for part in given if part != DEBUG]
+        run = super().main
+        code = reported(
+            lambda: run(args=wanted, standalone_mode=False, **extra), debug=DEBUG in given
+        )
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+
+def _nothing() -> None:
+    """A command that is listed, not run."""

@@ -1,0 +1,133 @@
+"""The work of ``nimbus score``: read, score, write, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from anndata import AnnData
+from spatialdata import SpatialData, read_zarr
+
+import nimbus
+from nimbus._keys import Obs
+from nimbus.data.tables import table_of
+from nimbus.engine.resume import ResumeError
+
+from ._outputs import Outputs
+from ._summary import summary
+from ._whole import remove, written_whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """All that ``nimbus score`` was asked for.
+
+    Parameters
+    ----------
+    outputs
+        Where it reads and writes.
+    wanted
+        Arguments of :func:`nimbus.tl.score`.
+    resume
+        Keep finished tiles until the end.
+    pattern, fovs
+        Arguments of :func:`nimbus.io.read_fovs`.
+    """
+
+    outputs: Outputs
+    wanted: Mapping[str, Any]
+    resume: bool
+    pattern: str
+    fovs: Sequence[str] | None
+
+
+def score_all(run: Run) -> str:
+    """Score a store or folders, write the results, and sum them up in text."""
+    outputs = run.outputs
+    if not run.resume:
+        remove(outputs.journal)
+    try:
+        sdata = _score_store(run) if outputs.store is not None else _score_folders(run)
+    except ResumeError as error:
+        raise ValueError(
+            f"{error}. Give the options of that run to go on with it, or --no-resume to drop it"
+        ) from error
+    remove(outputs.journal)
+    table = table_of(sdata, run.wanted["table_key"])
+    written = [f"wrote {outputs.target}"]
+    if outputs.table is not None:
+        with written_whole(outputs.table) as part:
+            export(table, part, layer=run.wanted["key_added"])
+        written.append(f"wrote {outputs.table}")
+    return "\n".join([summary(table, layer=run.wanted["key_added"]), "", *written])
+
+
+def _score_store(run: Run) -> SpatialData:
+    sdata = open_store(run.outputs.target)
+    nimbus.tl.score(sdata, **run.wanted, write=True, resume=_journal(run))
+    return sdata
+
+
+def _score_folders(run: Run) -> SpatialData:
+    outputs = run.outputs
+    images, labels = outputs.images, outputs.labels
+    if images is None or labels is None:
+        raise ValueError("--images and --labels are needed")
+    sdata = nimbus.io.read_fovs(
+        images,
+        labels,
+        pattern=run.pattern,
+        pixel_size=run.wanted["pixel_size"],
+        fovs=run.fovs,
+        channels=run.wanted["channels"],
+    )
+    nimbus.tl.score(sdata, **run.wanted, resume=_journal(run))
+    with written_whole(outputs.target) as part:
+        sdata.write(part)
+    return sdata
+
+
+def _journal(run: Run) -> Path | None:
+    return run.outputs.journal if run.resume else None
+
+
+def open_store(path: Path) -> SpatialData:
+    """A SpatialData store.
+
+    Raises
+    ------
+    ValueError
+        It is damaged.
+    """
+    try:
+        return read_zarr(path)
+    except AssertionError as error:  # all that SpatialData says of a half-written element
+        raise ValueError(
+            f"store {path} cannot be read: one of its elements is damaged or half written"
+        ) from error
+
+
+def export(table: AnnData, path: Path, *, layer: str) -> None:
+    """Write a table: all of it to ``.h5ad``, cells and their scores to ``.csv`` or ``.parquet``."""
+    if path.suffix == ".h5ad":
+        table.write_h5ad(path)
+        return
+    cells = flat_table(table, layer=layer)
+    if path.suffix == ".csv":
+        cells.to_csv(path, index=False)
+    else:
+        cells.to_parquet(path, index=False)
+
+
+def flat_table(table: AnnData, *, layer: str) -> pd.DataFrame:
+    """One row for each cell: what ``obs`` says of it, its centre, and its score for each marker."""
+    cells = table.obs.reset_index(drop=True)
+    if Obs.SPATIAL in table.obsm:
+        cells = cells.assign(x=table.obsm[Obs.SPATIAL][:, 0], y=table.obsm[Obs.SPATIAL][:, 1])
+    scores = pd.DataFrame(table.layers[layer], columns=[str(name) for name in table.var_names])
+    twice = {name: f"{name}_score" for name in scores.columns if name in cells.columns}
+    flat: pd.DataFrame = pd.concat([cells, scores.rename(columns=twice)], axis=1)
+    return flat

@@ -1,0 +1,104 @@
+"""Where a run reads and writes, checked before it begins."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TABLE_KINDS = (".csv", ".parquet", ".h5ad")
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Input and output of ``nimbus score``; see its options."""
+
+    store: Path | None
+    images: Path | None
+    labels: Path | None
+    out: Path | None
+    table: Path | None
+    overwrite: bool
+
+    @property
+    def target(self) -> Path:
+        """The store that holds the result."""
+        path = self.store or self.out
+        if path is None:
+            raise ValueError("there is neither a store nor --out")
+        return path
+
+    @property
+    def journal(self) -> Path:
+        """Folder that keeps finished tiles until the run is complete."""
+        return self.target.with_name(self.target.name + ".nimbus-resume")
+
+    def checked(self) -> Outputs:
+        """The same, or an error that says what to change.
+
+        Raises
+        ------
+        ValueError
+            Options that contradict each other or lack one another.
+        FileNotFoundError, FileExistsError, PermissionError
+            What is to be read is not there, or what is to be written is.
+        """
+        if self.store is not None:
+            self._check_store(self.store)
+        else:
+            self._check_folders()
+        if self.table is not None:
+            if self.table.suffix not in TABLE_KINDS:
+                kinds = ", ".join(TABLE_KINDS)
+                raise ValueError(f"--table {self.table} must end in one of {kinds}")
+            if self.table.is_dir() or (self.table.exists() and not self.overwrite):
+                raise FileExistsError(f"--table {self.table} exists; --overwrite replaces it")
+            _check_parent("--table", self.table)
+        return self
+
+    def _check_store(self, store: Path) -> None:
+        extra = {"--images": self.images, "--labels": self.labels, "--out": self.out}
+        given = [name for name, value in extra.items() if value is not None]
+        if given:
+            raise ValueError(
+                f"a store and {', '.join(given)} were given; score either a store in place or "
+                "folders of TIFFs into a new one"
+            )
+        if not store.exists():
+            raise FileNotFoundError(f"store {store} does not exist")
+        if not is_store(store):
+            raise ValueError(
+                f"{store} is no SpatialData store (a .zarr folder); for TIFFs use --images DIR "
+                "--labels DIR --out STORE.zarr"
+            )
+
+    def _check_folders(self) -> None:
+        parts = {"--images": self.images, "--labels": self.labels, "--out": self.out}
+        missing = [name for name, value in parts.items() if value is None]
+        if self.out is None or missing:
+            raise ValueError(
+                "give the path of a store, or --images DIR --labels DIR --out STORE.zarr"
+                + (f"; {', '.join(missing)} is missing" if len(missing) < len(parts) else "")
+            )
+        if self.out.exists():
+            if not is_store(self.out):
+                raise FileExistsError(f"--out {self.out} exists and is no store; name another path")
+            if not self.overwrite:
+                raise FileExistsError(
+                    f"--out {self.out} exists; --overwrite replaces it, and it is scored in place "
+                    f"by: nimbus score {self.out}"
+                )
+        _check_parent("--out", self.out)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr group."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
+
+
+def _check_parent(option: str, path: Path) -> None:
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: folder {parent} does not exist")
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"{option} {path}: folder {parent} cannot be written")

@@ -1,0 +1,156 @@
+"""``nimbus score``: scores of a store, or of folders of TIFFs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from . import _late
+from ._options import names, numbers, show_progress
+from ._outputs import Outputs
+
+Aggregate = Literal["cell", "interior"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+NanRule = Literal["raise", "zero"]
+
+_INPUT, _FIELDS, _MODEL, _RUN = "Input and output", "Fields and channels", "Model", "Running"
+
+
+def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
+    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
+
+
+def score(
+    store: Annotated[
+        Path | None,
+        typer.Argument(
+            help="SpatialData store; the scores are written into it.", show_default=False
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None, _option(_INPUT, "Folder of images, instead of a store: see Examples.")
+    ] = None,
+    labels: Annotated[Path | None, _option(_INPUT, "Folder of label TIFFs (cell masks).")] = None,
+    out: Annotated[
+        Path | None, _option(_INPUT, "Store to write, with images, labels and table.")
+    ] = None,
+    pattern: Annotated[
+        str, _option(_INPUT, "How label files are called; {fov} is the name of the field.")
+    ] = "{fov}_whole_cell.tiff",
+    fovs: Annotated[
+        list[str] | None, _option(_INPUT, "Fields to read; all by default. Several: a,b")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        _option(_INPUT, "Also write the scores to a .csv or .parquet, or the table to an .h5ad."),
+    ] = None,
+    overwrite: Annotated[
+        bool, _option(_INPUT, "Replace --out and --table if they exist.", "--overwrite")
+    ] = False,
+    pixel_size: Annotated[
+        float | None,
+        _option(_FIELDS, "Micrometres per pixel of the images, where the files do not say."),
+    ] = None,
+    channels: Annotated[
+        list[str] | None, _option(_FIELDS, "Channels to score; all by default. Several: CD3,CD8")
+    ] = None,
+    image_key: Annotated[
+        str | None, _option(_FIELDS, "Image of the store; that of the same stem by default.")
+    ] = None,
+    labels_key: Annotated[
+        list[str] | None, _option(_FIELDS, "Labels of the store; all by default. Several: a,b")
+    ] = None,
+    table_key: Annotated[str, _option(_FIELDS, "Table of the store.")] = "table",
+    key_added: Annotated[str, _option(_FIELDS, "Name of the layer of scores.")] = "nimbus",
+    scale: Annotated[str | None, _option(_FIELDS, "Level of multiscale images.")] = None,
+    coordinate_system: Annotated[
+        str | None, _option(_FIELDS, "Where image and labels meet.")
+    ] = None,
+    scales: Annotated[
+        str | None,
+        _option(_FIELDS, "Divisors, as CD3=120,CD8=80 or a JSON file; computed by default."),
+    ] = None,
+    nan: Annotated[NanRule, _option(_FIELDS, "What NaN and infinite pixels do.")] = "raise",
+    model: Annotated[
+        str, _option(_MODEL, "A name (see: nimbus models), a .safetensors or a published .pt file.")
+    ] = "nimbus-s",
+    tta: Annotated[
+        bool, _option(_MODEL, "Average over eight turns and mirrors: 8 times the work.")
+    ] = True,
+    uncertainty: Annotated[
+        bool, _option(_MODEL, "Also write the spread over the eight views.", "--uncertainty")
+    ] = False,
+    aggregate: Annotated[
+        Aggregate | None,
+        _option(_MODEL, "Pixels a score averages; by default what the model was made for."),
+    ] = None,
+    save_maps: Annotated[
+        bool, _option(_MODEL, "Also write the probability images.", "--save-maps")
+    ] = False,
+    device: Annotated[
+        str | None, _option(_RUN, "cpu, cuda, cuda:1, mps; the best there is by default.")
+    ] = None,
+    precision: Annotated[
+        Precision, _option(_RUN, "auto is bfloat16 where that is faster; float32 is exact.")
+    ] = "auto",
+    tile_size: Annotated[
+        int | None, _option(_RUN, "Side of a tile in model pixels: memory and speed, not scores.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, _option(_RUN, "Channels that go to the device at once.")
+    ] = None,
+    n_jobs: Annotated[int | None, _option(_RUN, "Threads that read ahead.")] = None,
+    resume: Annotated[
+        bool,
+        _option(_RUN, "Keep finished tiles beside the store until the end, to go on after a stop."),
+    ] = True,
+    progress: Annotated[
+        bool | None,
+        _option(_RUN, "Show progress bars; by default on a terminal.", show_default=False),
+    ] = None,
+) -> None:
+    """Score every cell for every marker: from 0, surely negative, to 1, surely positive.
+
+    Examples
+    --------
+        nimbus score --images image_data --labels segmentation --out cohort.zarr --pixel-size 0.5
+
+        nimbus score cohort.zarr --channels CD3,CD8 --table scores.csv
+
+    The folder of images holds **one folder per field with one TIFF per channel**
+    (image_data/fov1/CD3.tiff), or **one OME-TIFF per field** (image_data/fov1.ome.tiff). The
+    labels of fov1 are segmentation/fov1_whole_cell.tiff, or as --pattern says.
+
+    The scores are the layer "nimbus" of the table, beside the mean intensities. A summary goes to
+    standard output. A run that was stopped goes on with the same command.
+    """
+    outputs = Outputs(
+        store=store, images=images, labels=labels, out=out, table=table, overwrite=overwrite
+    ).checked()
+    wanted = {
+        "image_key": image_key,
+        "labels_key": names(labels_key),
+        "table_key": table_key,
+        "channels": names(channels),
+        "scale": scale,
+        "coordinate_system": coordinate_system,
+        "model": model,
+        "pixel_size": pixel_size,
+        "scales": numbers("--scales", scales),
+        "key_added": key_added,
+        "tta": tta,
+        "uncertainty": uncertainty,
+        "aggregate": aggregate,
+        "save_maps": save_maps or None,
+        "device": device,
+        "precision": precision,
+        "tile_size": tile_size,
+        "batch_size": batch_size,
+        "n_jobs": n_jobs,
+        "nan": nan,
+        "show_progress_bar": show_progress(progress),
+    }
+    run = _late.measure.Run(outputs, wanted, resume=resume, pattern=pattern, fovs=names(fovs))
+    typer.echo(_late.measure.score_all(run))
