@@ -58,7 +58,7 @@ def test_folders_and_files_side_by_side_with_a_panel_each(tmp_path):
     _folder(tmp_path, "fov1", ["CD3", "Pan Keratin", "HLA-DR β"])
     _ome(tmp_path, "fov2.ome.tiff", ["DAPI", "CD3"], PhysicalSizeX=0.5, PhysicalSizeY=0.5)
     _labels(tmp_path, "fov1", "fov2")
-    for name in (".DS_Store", "._fov2.ome.tiff", "Thumbs.db", "readme.txt"):
+    for name in (".DS_Store", "._fov2.ome.tiff", "._fov2_whole_cell.tiff", "Thumbs.db"):
         (tmp_path / "images" / name).write_bytes(b"x")
         (tmp_path / "masks" / name).write_bytes(b"x")
     (tmp_path / "images" / "empty").mkdir()
@@ -149,6 +149,10 @@ def test_images_without_labels_and_labels_without_images_are_both_listed(tmp_pat
         _read(tmp_path)
     assert list(_read(tmp_path, fovs=["b"]).images) == ["b_image"]
     assert list(_read(tmp_path, fovs="b").images) == ["b_image"]
+    (tmp_path / "images" / "a").rename(tmp_path / "a")
+    with pytest.raises(ReadError, match="Without labels: none; without image: 'c'"):
+        _read(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "images" / "a")
     with pytest.raises(
         ValueError, match="field among the labels 'a' does not exist; there is: 'b'"
     ):
@@ -237,12 +241,12 @@ def test_chosen_channels_in_their_order_from_fields_that_have_them(tmp_path):
     _ome(tmp_path, "b.ome.tiff", ["DAPI", "CD20", "CD3"])
     _labels(tmp_path, "a", "b")
 
-    sdata = _read(tmp_path, channels=["DAPI", "CD20"])
+    sdata = _read(tmp_path, channels=["CD20", "DAPI"])
 
     assert list(get_channel_names(sdata["a_image"])) == ["DAPI"]
-    assert list(get_channel_names(sdata["b_image"])) == ["DAPI", "CD20"]
+    assert list(get_channel_names(sdata["b_image"])) == ["CD20", "DAPI"]
     written = tifffile.imread(tmp_path / "images" / "b.ome.tiff")
-    np.testing.assert_array_equal(sdata["b_image"].data.compute(), written[:2])
+    np.testing.assert_array_equal(sdata["b_image"].data.compute(), written[[1, 0]])
     with pytest.raises(ValueError, match="channel 'CD2' does not exist; did you mean 'CD20'"):
         _read(tmp_path, channels=["CD2"])
     with pytest.raises(
@@ -312,7 +316,7 @@ def test_a_damaged_file_is_named_only_if_its_field_is_wanted(tmp_path):
         _ome(tmp_path, f"{name}.ome.tiff")
         _labels(tmp_path, name)
     damaged = tmp_path / "images" / "b.ome.tiff"
-    damaged.write_bytes(damaged.read_bytes()[:300])
+    damaged.write_bytes(damaged.read_bytes()[:6])
 
     with pytest.raises(ReadError, match=r"b\.ome\.tiff"):
         _read(tmp_path)

@@ -178,6 +178,8 @@ def test_the_name_in_the_graph_follows_the_content(tmp_path):
     assert first.name == again.name
     assert lazy_array(_planes(path)).name != first.name
     assert lazy_array(_planes(path)[:2]).name != lazy_array(_planes(path)[1:]).name
+    tifffile.imwrite(path, np.moveaxis(IMAGE, 0, 2), photometric="rgb")
+    assert lazy_array(_planes(path)[:1]).name != lazy_array(_planes(path)[1:2]).name
 
 
 def test_a_file_that_changed_since_it_was_opened_is_refused(tmp_path):
