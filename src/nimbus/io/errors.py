@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tifffile import TiffFileError
+
 _DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -17,8 +19,9 @@ _DAMAGE = (
     OSError,
     RuntimeError,  # all errors of imagecodecs
     TypeError,
-    ValueError,  # tifffile.TiffFileError among them
+    ValueError,
     struct.error,
+    TiffFileError,  # a ValueError in newer versions alone
 )
 """What tifffile and its codecs were seen to raise on cut and altered files."""
 
