@@ -49,7 +49,7 @@ class CallablePredictor(Predictor):
             The function gave another shape, values outside [0, 1] or values that are not finite.
         """
         for view in views:
-            seen = np.ascontiguousarray(view.apply(planes))
+            seen = np.array(view.apply(planes), order="C")  # the function's own, to change
             parts = [
                 _checked(self.function(part), part.shape)
                 for part in np.split(seen, range(self.batch_size, len(seen), self.batch_size))

@@ -95,7 +95,8 @@ class ModelCard:
     def halo(self) -> int:
         """Pixels around a tile that can change its scores, rounded up to `multiple`.
 
-        The receptive radius is ``6 * multiple - 2`` (94 at depth 5).
+        What is further than ``6 * multiple - 2`` (94 at depth 5) from a box that begins and ends
+        at multiples of `multiple` cannot reach it.
         """
         return 6 * self.multiple
 

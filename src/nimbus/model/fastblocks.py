@@ -46,14 +46,12 @@ def enter(block: FastBlock, planes: Tensor, target: Phased, spare: Phased, work:
     windows = _windows(planes, target)
 
     def strip(start: int, stop: int) -> None:
-        view = windows[N_OUT * start : N_OUT * stop]
+        view = windows[..., N_OUT * start : N_OUT * stop, :, :]
         window = work.scratch.take("window", *view.shape).copy_(view)
-        flat = window.view(-1, 9 * IN_PLANES)
+        pixels = window.view(9 * IN_PLANES, -1).T
         for step, out in ((block.skip, target), (first, spare)):
-            rows = out.rows(start, stop)
-            new = work.scratch.take("new", len(flat), out.n_features)
-            torch.addmm(step.bias, flat, step.weight, out=new)
-            rows[:, :, 1:-1] = new.view(*window.shape[:3], out.n_features)
+            rows = out.rows(start, stop).view(-1, out.n_features)
+            torch.addmm(step.bias, pixels, step.weight, out=rows)
         spare.rows(start, stop).relu_()
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
@@ -128,17 +126,26 @@ def _convolutions(block: FastBlock, target: Phased, spare: Phased, work: Workers
 
 
 def _windows(planes: Tensor, target: Phased) -> Tensor:
-    """3x3 neighbourhoods of planes, ``(row, phase, tile, plane * 3 * 3)``, as far as tiles go."""
-    tall, wide = N_OUT * target.n_tile_rows, N_OUT * target.n_tiles
-    padded = torch.zeros(IN_PLANES, tall + 2, wide + 2)
-    padded[:, 1 : 1 + target.height, 1 : 1 + target.width] = planes
-    for size, rim in ((target.height, padded), (target.width, padded.transpose(1, 2))):
+    """3x3 neighbourhoods of planes in the order of `target`.
+
+    Axes ``(plane, y in window, x in window, row, phase, tile)``; a view of little memory.
+    """
+    tall, wide, spare = N_OUT * target.n_tile_rows, N_OUT * target.n_tiles, N_OUT
+    padded = torch.zeros(IN_PLANES, tall + 2, wide + 2 * spare)
+    image = padded[:, :, spare - 1 : spare + wide + 1]
+    image[:, 1 : 1 + target.height, 1 : 1 + target.width] = planes
+    for size, rim in ((target.height, image), (target.width, image.transpose(1, 2))):
         rim[:, 0] = rim[:, 1 + min(1, size - 1)]
         rim[:, 1 + size] = rim[:, 1 + max(size - 2, 0)]
-    plane, row, _ = padded.stride()
-    return padded.as_strided(
-        (tall, N_OUT, target.n_tiles, IN_PLANES, 3, 3), (row, 1, N_OUT, plane, row, 1)
-    )
+    # The columns that windows of phase p see are p - 1, p and p + 1: six phases, side by side.
+    n_tiles = target.n_tiles + 2
+    six = torch.zeros(IN_PLANES, tall + 2, N_OUT + 2, n_tiles)
+    for phase in range(N_OUT + 2):
+        column = padded[:, :, phase + spare - 1 :: N_OUT][..., : target.n_tiles]
+        six[:, :, phase, 1:-1] = column
+    plane, row, step, _ = six.stride()
+    shape = (IN_PLANES, 3, 3, tall, N_OUT, n_tiles)
+    return six.as_strided(shape, (plane, row, step, row, step, 1))
 
 
 def _pool(above: Phased, pooled: Tensor, start: int, stop: int) -> None:

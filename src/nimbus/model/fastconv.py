@@ -25,7 +25,7 @@ class FastConv:
     Parameters
     ----------
     weight
-        ``(36, n_in, n_out)``.
+        ``(36, n_in, n_out)``; the transform along x varies slower.
     bias
         ``(n_out,)``.
     inward, outward
@@ -36,6 +36,21 @@ class FastConv:
     bias: Tensor
     inward: Tensor
     outward: Tensor
+
+    @property
+    def middle(self) -> Tensor:
+        """What `inward` does with the four columns of a tile's own phases."""
+        return self.inward[:, 1:5]
+
+    @property
+    def first(self) -> float:
+        """What the column before them adds, to the first row alone."""
+        return float(self.inward[0, 0])
+
+    @property
+    def last(self) -> float:
+        """What the column after them adds, to the last row alone."""
+        return float(self.inward[5, 5])
 
     @property
     def n_out(self) -> int:
@@ -66,49 +81,47 @@ def convolve(
         spectrum = _inward(conv, source, start, stop, workers.scratch)
         product = workers.scratch.take("product", 36, spectrum.shape[1], conv.n_out)
         torch.bmm(spectrum, conv.weight, out=product)
-        _outward(conv, product, target, start, workers.scratch, add=add)
+        out = target.rows(start, stop)
+        if add:
+            new = workers.scratch.take("new", *out.shape)
+            _outward(conv, product, new, workers.scratch)
+            out.add_(new.relu_())
+        else:
+            _outward(conv, product, out, workers.scratch)
+            out.relu_()
 
     workers.each_strip(strip, source.n_tile_rows, max(1, tiles // source.n_tiles))
     target.fill_rim()
 
 
 def _inward(conv: FastConv, source: Phased, start: int, stop: int, scratch: Scratch) -> Tensor:
-    """The tiles in Winograd's domain, ``(36, tile, feature)``."""
-    n_rows, n_tiles, n = stop - start, source.n_tiles, source.n_features
-    result = scratch.take("spectrum", N_IN, N_IN, n_rows, n_tiles * n)
-    along_y = scratch.take("along_y", N_IN, N_OUT, (n_tiles + 2) * n)
-    middle = conv.inward[:, 1:5].contiguous()
-    first, last = float(conv.inward[0, 0]), float(conv.inward[5, 5])
-    rows = source.data.view(source.data.shape[0], -1)
+    """The tiles in Winograd's domain, ``(36, tile, feature)``; spare tiles hold anything."""
+    n_rows, n = stop - start, source.n_features
+    length = (source.n_tiles + 2) * n
+    along_y = scratch.take("along_y", N_OUT, N_IN, n_rows, length)
+    result = scratch.take("spectrum", N_IN, N_IN * n_rows * length)
     for k in range(n_rows):
         y = N_OUT * (start + k)
-        torch.mm(conv.inward, rows[y : y + N_IN], out=along_y.view(N_IN, -1))
-        for i in range(N_IN):
-            torch.mm(middle, along_y[i, :, n:-n], out=result[i, :, k])
-        # The outer columns of a tile are phases of its neighbours, and reach one product each.
-        result[:, 0, k].add_(along_y[:, 3, : -2 * n], alpha=first)
-        result[:, 5, k].add_(along_y[:, 0, 2 * n :], alpha=last)
-    return result.view(N_IN * N_IN, n_rows * n_tiles, n)
+        rows = source.data[y : y + N_IN].view(N_IN, N_OUT, length)
+        for phase in range(N_OUT):
+            torch.mm(conv.inward, rows[:, phase], out=along_y[phase, :, k])
+    flat = along_y.view(N_OUT, -1)
+    torch.mm(conv.middle, flat, out=result)
+    # The outer columns of a tile are phases of its neighbours, and reach one product each.
+    result[0, n:].add_(flat[3, :-n], alpha=conv.first)
+    result[5, :-n].add_(flat[0, n:], alpha=conv.last)
+    return result.view(N_IN * N_IN, -1, n)
 
 
-def _outward(
-    conv: FastConv, product: Tensor, target: Phased, start: int, scratch: Scratch, *, add: bool
-) -> None:
-    n_tiles, n = target.n_tiles, target.n_features
-    product = product.view(N_IN, N_IN, -1, n_tiles * n)
-    along_x = scratch.take("along_x", N_IN + 1, N_OUT, (n_tiles + 2) * n)
-    along_x[N_IN].view(-1, n).copy_(conv.bias)
-    weights = conv.outward[:, :N_IN]
-    rows = target.data.view(target.data.shape[0], -1)
-    for k in range(product.shape[2]):
-        for i in range(N_IN):
-            torch.mm(weights, product[i, :, k], out=along_x[i, :, n:-n])
-        y = 1 + N_OUT * (start + k)
-        out = rows[y : y + N_OUT]
-        if add:
-            new = scratch.take("new", *out.shape)
-            torch.mm(conv.outward, along_x.view(N_IN + 1, -1), out=new)
-            out.add_(new.relu_())
-        else:
-            torch.mm(conv.outward, along_x.view(N_IN + 1, -1), out=out)
-            out.relu_()
+def _outward(conv: FastConv, product: Tensor, out: Tensor, scratch: Scratch) -> None:
+    """Write the convolution of a strip, rows ``(row, phase, tile, feature)``."""
+    n_rows = out.shape[0] // N_OUT
+    length = out.shape[2] * out.shape[3]
+    along_x = scratch.take("along_x", N_OUT, N_IN + 1, n_rows, length)
+    along_x[:, N_IN].view(N_OUT, n_rows, out.shape[2], out.shape[3]).copy_(conv.bias)
+    flat = along_x.view(N_OUT, -1)[:, : N_IN * n_rows * length]
+    torch.mm(conv.outward[:, :N_IN], product.view(N_IN, -1), out=flat)
+    for k in range(n_rows):
+        rows = out[N_OUT * k : N_OUT * (k + 1)].view(N_OUT, N_OUT, length)
+        for phase in range(N_OUT):
+            torch.mm(conv.outward, along_x[phase, :, k], out=rows[:, phase])

@@ -60,7 +60,7 @@ class NetPredictor(Predictor):
         self, planes: NDArray[np.float32], views: Sequence[View]
     ) -> Iterator[NDArray[np.float32]]:
         """Probabilities of one view after the other, turned back, axes ``(n, y, x)``."""
-        there = torch.from_numpy(np.ascontiguousarray(planes)).to(self.device, self.dtype)
+        there = torch.tensor(planes, device=self.device, dtype=self.dtype)
         for view in views:
             with torch.inference_mode():
                 seen = turned(there, view)

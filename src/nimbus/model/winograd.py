@@ -56,11 +56,11 @@ def transforms() -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def transformed_weights(weight: Tensor) -> Tensor:
-    """Weights ``(n_out, n_in, 3, 3)`` as 36 matrices ``(36, n_in, n_out)``, float32."""
+    """Weights ``(n_out, n_in, 3, 3)`` as matrices ``(6 x * 6 y, n_in, n_out)``, float32."""
     taps = transforms()[1]
     both = torch.from_numpy(np.kron(taps, taps))  # (36, 9)
     n_out, n_in = weight.shape[:2]
-    pixels = weight.permute(2, 3, 1, 0).reshape(9, n_in * n_out).double()
+    pixels = weight.permute(3, 2, 1, 0).reshape(9, n_in * n_out).double()
     result = torch.empty(len(both), n_in, n_out)
     for row, matrix in zip(both, result, strict=True):
         matrix.view(-1).copy_(row @ pixels)

@@ -1,0 +1,149 @@
+import logging
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nimbus.model import VIEWS, CallablePredictor, choose_device, make_predictor
+from nimbus.model.device import choose_dtype
+from nimbus.model.predictor import NetPredictor
+
+from .conftest import drawn_planes
+
+CPU = torch.device("cpu")
+
+
+def reference(net, planes):
+    with torch.inference_mode():
+        return torch.sigmoid(net(torch.tensor(planes))).numpy()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_probabilities_are_those_of_the_network(calibrated, precision):
+    net = calibrated(depth=3, root_filters=8)
+    planes = drawn_planes(2, 24, 32)
+    expected = reference(net, planes)
+    assert expected.std() > 0.15, "probabilities must vary to prove something"
+
+    result = make_predictor(net, device="cpu", precision=precision).predict(planes)
+
+    assert result.dtype == np.float32
+    assert np.abs(result - expected).max() < {"float32": 1e-5, "bfloat16": 0.1}.get(precision, 0.02)
+
+
+def test_user_keeps_the_network_as_it_was(calibrated):
+    net = calibrated()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+
+    for precision in ("float32", "bfloat16"):
+        make_predictor(net, device="cpu", precision=precision).predict(drawn_planes(1, 8))
+
+    for name, tensor in net.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
+
+
+def test_views_are_seen_and_turned_back_as_without_pytorch(calibrated):
+    net = calibrated()
+    planes = drawn_planes(2, 16, 24)
+    plain = CallablePredictor(lambda seen: reference(net, seen))
+    predictor = make_predictor(net, device="cpu", precision="float32")
+
+    for view in VIEWS:
+        np.testing.assert_allclose(
+            predictor.predict_view(planes, view), plain.predict_view(planes, view), atol=1e-5
+        )
+    mean = predictor.predict_views(planes, VIEWS)
+    assert np.abs(mean - predictor.predict(planes)[:, 0]).max() > 0.01, "views must matter"
+    np.testing.assert_allclose(mean, plain.predict_views(planes, VIEWS), atol=1e-5)
+
+
+def test_each_image_of_a_batch_is_scored_alone(calibrated):
+    predictor = make_predictor(calibrated(), device="cpu", precision="float32", batch_size=2)
+    planes = drawn_planes(3, 16)
+
+    together = predictor.predict(planes)
+
+    for image, alone in zip(planes, together, strict=True):
+        np.testing.assert_array_equal(predictor.predict(image[None])[0], alone)
+
+
+class Small:
+    """A network on a device with room for `room` images."""
+
+    def __init__(self, room):
+        self.room, self.batches = room, []
+
+    def __call__(self, planes):
+        if len(planes) > self.room:
+            raise torch.OutOfMemoryError("out of memory")
+        self.batches.append(len(planes))
+        return planes[:, :1]
+
+
+def test_out_of_memory_halves_the_batch_and_is_said_once(caplog):
+    network = Small(room=2)
+    predictor = NetPredictor(network, CPU, batch_size=7)
+    planes = drawn_planes(7, 4)
+
+    with caplog.at_level(logging.WARNING):
+        result = predictor.predict(planes)
+        predictor.predict(planes)
+
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(-planes[:, :1])), atol=1e-6)
+    assert network.batches == [1] * 14, "7 to 3 to 1, and no new try"
+    assert len(caplog.records) == 1
+    assert "7 tiles at once; going on with 3" in caplog.text
+
+
+def test_out_of_memory_of_a_single_tile_is_an_error_that_helps():
+    predictor = NetPredictor(Small(room=0), CPU, batch_size=4)
+
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        predictor.predict(drawn_planes(4, 4))
+    assert any("smaller tile_size" in note for note in caught.value.__notes__)
+
+
+def test_processor_takes_one_tile_at_a_time():
+    network = Small(room=1)
+
+    NetPredictor(network, CPU).predict(drawn_planes(3, 4))
+
+    assert network.batches == [1, 1, 1]
+
+
+def test_absent_device_is_an_error_not_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    with pytest.raises(ValueError, match="'cuda' is not on this machine; there is: 'cpu'"):
+        choose_device("cuda")
+    with pytest.raises(ValueError, match="'gpu' is not known"):
+        choose_device("gpu")
+    assert choose_device(None) == CPU
+
+
+def test_best_device_comes_first(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+    assert choose_device(None).type == "cuda"
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    assert choose_device("mps").type == "mps"
+    with pytest.raises(ValueError, match="'cuda:2' is not on this machine.*'cuda:1'"):
+        choose_device("cuda:2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert choose_device(None).type == "mps"
+
+
+@pytest.mark.parametrize(("tiles", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_precision_is_bfloat16_where_the_processor_is_fast_in_it(monkeypatch, tiles, dtype):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+
+    assert choose_dtype("auto", CPU) == dtype
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision 'double' is not known.*'bfloat16'"):
+        choose_dtype("double", CPU)
