@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (PyTorch may be absent)
 import json
 import pickle
 

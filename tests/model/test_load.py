@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (PyTorch may be absent)
 """Registered models, and downloads from a server on this machine."""
 
 import hashlib
