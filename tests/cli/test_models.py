@@ -1,0 +1,33 @@
+"""``nimbus models``."""
+
+from __future__ import annotations
+
+import json
+
+from nimbus.model.registry import REGISTERED, list_models
+
+
+def test_every_registered_model_has_a_line(nimbus):
+    result = nimbus("models")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert len(lines) == 1 + len(REGISTERED)
+    for line, model in zip(lines[1:], REGISTERED, strict=True):
+        assert line.startswith(model.name)
+        assert model.about in line
+
+
+def test_the_card_of_a_model_is_json(nimbus):
+    [row] = [row for row in list_models() if row.name == "nimbus-s"]
+    result = nimbus("models", "nimbus-s")
+    if row.card is None:
+        assert result.exit_code == 1
+        assert "the card of model 'nimbus-s' is not on this machine" in result.stderr
+    else:
+        assert json.loads(result.output) == json.loads(row.card.to_json())
+
+
+def test_an_unknown_model_is_told_with_the_nearest(nimbus):
+    result = nimbus("models", "nimbus-x")
+    assert result.exit_code == 1
+    assert "did you mean 'nimbus-s'?" in result.stderr
