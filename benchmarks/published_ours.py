@@ -1,0 +1,49 @@
+"""Runs `nimbus.tl.score` on the field of published.py, which starts it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+import nimbus
+from nimbus.model import make_predictor  # imports are not timed  # noqa: F401
+
+
+def main(task: dict, out: Path) -> None:
+    torch.set_num_threads(task["threads"])
+    folder = Path(task["folder"])
+    sdata = nimbus.io.read_fovs(
+        folder / "images",
+        folder / "labels",
+        channels=task["channels"],
+        pixel_size=10 / task["magnification"],
+    )
+    start = time.perf_counter()
+    nimbus.tl.score(
+        sdata,
+        model=task["weights"],
+        scales=task["scales"],
+        tta=False,
+        precision=task["precision"],
+        show_progress_bar=False,
+    )
+    seconds = time.perf_counter() - start
+    table = sdata.tables["table"]
+    table = table[table.obs["instance_id"].to_numpy().argsort(), task["channels"]]
+    out.write_text(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "ids": table.obs["instance_id"].tolist(),
+                "scores": table.layers["nimbus"].tolist(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
