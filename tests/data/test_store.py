@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import spatialdata
-from support.tissue import brightness, draw_sdata
 
 import nimbus
+from support.tissue import brightness, draw_sdata
 
 
 @pytest.fixture
