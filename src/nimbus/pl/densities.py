@@ -29,6 +29,12 @@ from ._values import layer_names, marker_values
 
 XScale = Literal["asinh", "linear"]
 
+SIDE, SIDE_GAP = 0.17, 0.03
+"""Height of the histograms along the sides and their distance, as part of the panel."""
+
+MARGIN_LEFT, MARGIN_BELOW, MARGIN_TITLE, MARGIN_LEGEND = 0.62, 0.5, 0.42, 0.25
+"""Room in inches: for numbers and names of the axes, a title, and the legend above all."""
+
 _ALL = "#404040"
 """All cells, where no truth is known."""
 
@@ -123,7 +129,9 @@ def densities(  # noqa: PLR0913 - the public signature
         cells = _cells_of(table, name, layer, reference, truth_layer)
         bins = bins_for(cells.x, cells.y, n_bins=n_bins, bent=xscale == "asinh")
         _draw_marker(own, cells, bins, threshold)
-        own.set_title(_title(name, cells, (layer, reference)), fontsize="small", y=1.22)
+        own.set_title(
+            _title(name, cells, (layer, reference)), fontsize="small", y=1 + SIDE_GAP + SIDE
+        )
         own.set_xlabel(_quantity(reference))
         own.set_ylabel(_quantity(layer))
     if truth_layer is not None:
@@ -171,19 +179,24 @@ def _cells_of(
 
 
 def _new_axes(n: int, ncols: int, panel_size: float) -> list[Axes]:
+    """Axes of one size, in rows; lengths are in inches."""
     columns = max(1, min(n, ncols))
     rows = math.ceil(n / columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(columns * panel_size * 1.25, rows * panel_size * 1.4),
-        squeeze=False,
-    )
-    figure.set_layout_engine("constrained", h_pad=0.12)
-    flat = list(axes.ravel())
-    for spare in flat[n:]:
-        figure.delaxes(spare)
-    return flat[:n]
+    sides = panel_size * (1 + SIDE_GAP + SIDE)  # the panel and the histogram beside it
+    width, height = sides + MARGIN_LEFT, sides + MARGIN_BELOW + MARGIN_TITLE
+    figure = plt.figure(figsize=(columns * width + 0.15, rows * height + MARGIN_LEGEND))
+    total_width, total_height = figure.get_size_inches()
+    return [
+        figure.add_axes(
+            (
+                (k % columns * width + MARGIN_LEFT) / total_width,
+                ((rows - 1 - k // columns) * height + MARGIN_BELOW) / total_height,
+                panel_size / total_width,
+                panel_size / total_height,
+            )
+        )
+        for k in range(n)
+    ]
 
 
 def _draw_marker(ax: Axes, cells: _MarkerCells, bins: Bins, threshold: float | None) -> None:
@@ -199,9 +212,8 @@ def _draw_marker(ax: Axes, cells: _MarkerCells, bins: Bins, threshold: float | N
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(bins.x[0], bins.x[-1])
     ax.set_ylim(bins.y[0], bins.y[-1])
-    ax.set_box_aspect(1)
-    above = ax.inset_axes((0.0, 1.03, 1.0, 0.17), sharex=ax)
-    beside = ax.inset_axes((1.03, 0.0, 0.17, 1.0), sharey=ax)
+    above = ax.inset_axes((0.0, 1 + SIDE_GAP, 1.0, SIDE), sharex=ax)
+    beside = ax.inset_axes((1 + SIDE_GAP, 0.0, SIDE, 1.0), sharey=ax)
     for color, own in counts.items():
         _side(above, own.sum(axis=0), bins.x, color, "vertical")
         _side(beside, own.sum(axis=1), bins.y, color, "horizontal")
@@ -233,7 +245,7 @@ def _legend(ax: Axes, *, outside: bool) -> None:
     handles = [Patch(color=POSITIVE, label="positive"), Patch(color=NEGATIVE, label="negative")]
     if outside:
         ax.figure.legend(
-            handles=handles, fontsize="small", loc="outside upper right", ncols=2, frameon=False
+            handles=handles, fontsize="small", loc="upper right", ncols=2, frameon=False
         )
     else:
         ax.legend(handles=handles, fontsize="small", loc="upper left")
