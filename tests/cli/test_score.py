@@ -125,6 +125,7 @@ def test_folders_that_do_not_say_their_pixel_size_are_refused(nimbus, folders, w
     )  # fmt: skip
     assert result.exit_code == 1
     assert "pixel size" in result.stderr
+    assert "Pass --pixel-size in micrometres" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "o.zarr").exists()
 
@@ -228,6 +229,7 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same(nimbus, store, weight
 
     other = nimbus(*given[:-1], "32")
     assert other.exit_code == 1
+    assert "tile_size: 16 then, 32 now" in other.stderr
     assert "--no-resume to drop it" in other.stderr
 
     done = nimbus(*given)

@@ -16,6 +16,7 @@ from nimbus._keys import Obs
 from nimbus.data.tables import table_of
 from nimbus.engine.resume import ResumeError
 
+from ._options import in_shell_words
 from ._outputs import Outputs
 from ._summary import summary
 from ._whole import remove, written_whole
@@ -52,9 +53,12 @@ def score_all(run: Run) -> str:
     try:
         sdata = _score_store(run) if outputs.store is not None else _score_folders(run)
     except ResumeError as error:
+        told = str(error).rpartition("; pass ")[0] or str(error)
         raise ValueError(
-            f"{error}. Give the options of that run to go on with it, or --no-resume to drop it"
+            f"{told}; give the options of that run to go on with it, or --no-resume to drop it"
         ) from error
+    except ValueError as error:
+        raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
     remove(outputs.journal)
     table = table_of(sdata, run.wanted["table_key"])
     written = [f"wrote {outputs.target}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,22 @@ def numbers(option: str, given: str | None) -> dict[str, Any] | None:
 def show_progress(wanted: bool | None) -> bool:
     """As wanted; otherwise only where a person watches."""
     return sys.stderr.isatty() if wanted is None else wanted
+
+
+def in_shell_words(message: str, arguments: Sequence[str]) -> str:
+    """A message that names arguments of a verb, with the names of the options instead.
+
+    Examples
+    --------
+    >>> in_shell_words("pass pixel_size= in um, or nan='zero'", ["pixel_size", "nan"])
+    "pass --pixel-size in um, or --nan 'zero'"
+    """
+    words = "|".join(re.escape(name) for name in arguments)
+    return re.sub(
+        rf"\b({words})=(?=(.?))",
+        lambda found: "--" + found[1].replace("_", "-") + (" " if found[2].strip() else ""),
+        message,
+    )
 
 
 def _from_json(option: str, path: Path) -> dict[str, Any]:
