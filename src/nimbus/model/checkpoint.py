@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -117,7 +118,10 @@ def _read_safetensors(path: Path) -> State:
 
 
 def _network(state: State, card: ModelCard, *, where: str) -> UNet:
-    net = UNet(depth=card.depth, root_filters=card.root_filters)
+    with torch.device("meta"):  # no random weights that would be replaced
+        net = UNet(depth=card.depth, root_filters=card.root_filters)
     require_state(state, net, where=where)
-    net.load_state_dict(state, strict=False)
+    counters = {name: torch.tensor(0) for name in net.state_dict() if COUNTER in name}
+    weights = {name: tensor.float() for name, tensor in state.items()}
+    net.load_state_dict(weights | counters, assign=True)
     return net.eval().requires_grad_(False)

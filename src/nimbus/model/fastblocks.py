@@ -13,8 +13,8 @@ from .strips import Scratch, Workers
 from .unet import IN_PLANES
 from .winograd import N_OUT
 
-STRIP_PIXELS = 2048
-"""Pixels of a strip of pointwise work."""
+STRIP_FLOATS = 131072
+"""Values of a strip of pointwise work."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def leave(last: Pointwise, source: Phased, work: Workers) -> Tensor:
 
 def strip_rows(image: Phased) -> int:
     """Rows of tiles of a strip of pointwise work."""
-    return max(1, STRIP_PIXELS // (N_OUT * N_OUT * image.n_tiles))
+    return max(1, STRIP_FLOATS // (N_OUT * N_OUT * image.n_tiles * image.n_features))
 
 
 def _convolutions(block: FastBlock, target: Phased, spare: Phased, work: Workers) -> None:
@@ -139,7 +139,8 @@ def _windows(planes: Tensor, target: Phased) -> Tensor:
         rim[:, 1 + size] = rim[:, 1 + max(size - 2, 0)]
     # The columns that windows of phase p see are p - 1, p and p + 1: six phases, side by side.
     n_tiles = target.n_tiles + 2
-    six = torch.zeros(IN_PLANES, tall + 2, N_OUT + 2, n_tiles)
+    six = torch.empty(IN_PLANES, tall + 2, N_OUT + 2, n_tiles)
+    six[..., 0] = six[..., -1] = 0
     for phase in range(N_OUT + 2):
         column = padded[:, :, phase + spare - 1 :: N_OUT][..., : target.n_tiles]
         six[:, :, phase, 1:-1] = column

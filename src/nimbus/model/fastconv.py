@@ -14,7 +14,7 @@ from .winograd import N_IN, N_OUT, transformed_weights, transforms
 STRIP_FLOATS = 32768
 """Inputs of one of the 36 products of a strip; two sets of them fill a core's cache of 2 MB."""
 
-TILES = (64, 512)
+TILES = (128, 512)
 """Least and most tiles of a strip: below, the weights are read too often."""
 
 
@@ -100,11 +100,11 @@ def _inward(conv: FastConv, source: Phased, start: int, stop: int, scratch: Scra
     length = (source.n_tiles + 2) * n
     along_y = scratch.take("along_y", N_OUT, N_IN, n_rows, length)
     result = scratch.take("spectrum", N_IN, N_IN * n_rows * length)
+    inward = conv.inward.expand(N_OUT, -1, -1)  # once for each phase
     for k in range(n_rows):
         y = N_OUT * (start + k)
         rows = source.data[y : y + N_IN].view(N_IN, N_OUT, length)
-        for phase in range(N_OUT):
-            torch.mm(conv.inward, rows[:, phase], out=along_y[phase, :, k])
+        torch.bmm(inward, rows.transpose(0, 1), out=along_y[:, :, k])
     flat = along_y.view(N_OUT, -1)
     torch.mm(conv.middle, flat, out=result)
     # The outer columns of a tile are phases of its neighbours, and reach one product each.
@@ -118,10 +118,10 @@ def _outward(conv: FastConv, product: Tensor, out: Tensor, scratch: Scratch) -> 
     n_rows = out.shape[0] // N_OUT
     length = out.shape[2] * out.shape[3]
     along_x = scratch.take("along_x", N_OUT, N_IN + 1, n_rows, length)
+    outward = conv.outward.expand(N_OUT, -1, -1)
     along_x[:, N_IN].view(N_OUT, n_rows, out.shape[2], out.shape[3]).copy_(conv.bias)
     flat = along_x.view(N_OUT, -1)[:, : N_IN * n_rows * length]
     torch.mm(conv.outward[:, :N_IN], product.view(N_IN, -1), out=flat)
     for k in range(n_rows):
         rows = out[N_OUT * k : N_OUT * (k + 1)].view(N_OUT, N_OUT, length)
-        for phase in range(N_OUT):
-            torch.mm(conv.outward, along_x[phase, :, k], out=rows[:, phase])
+        torch.bmm(outward, along_x[:, :, k], out=rows.transpose(0, 1))

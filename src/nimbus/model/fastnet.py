@@ -98,26 +98,25 @@ def fast_unet(net: UNet) -> FastUNet:
 
 
 def _block(block: ConvBlock) -> FastBlock:
-    first, second = folded(block.conv2d_1, block.bn_1), folded(block.conv2d_2, block.bn_2)
     return FastBlock(
         skip=_pointwise(block.conv2d_0),
-        first=fast_conv(first.weight, _bias(first)),
-        second=fast_conv(second.weight, _bias(second)),
+        first=fast_conv(*folded(block.conv2d_1, block.bn_1)),
+        second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
     )
 
 
 def _first_block(block: ConvBlock) -> FastBlock:
     """Both 1x1 convolutions as work on 3x3 windows ``(plane, y, x)``."""
-    first, second = folded(block.conv2d_1, block.bn_1), folded(block.conv2d_2, block.bn_2)
+    weight, bias = folded(block.conv2d_1, block.bn_1)
     point = block.conv2d_0.weight[:, :, 0, 0].double()
-    both = torch.einsum("koyx,oc->cyxk", first.weight.double(), point)
-    bias = first.weight.double().sum((2, 3)) @ _bias(block.conv2d_0).double()
+    both = torch.einsum("koyx,oc->cyxk", weight.double(), point)
+    of_point = weight.double().sum((2, 3)) @ _bias(block.conv2d_0).double()
     centre = torch.zeros(IN_PLANES, 3, 3, point.shape[0])
     centre[:, 1, 1] = point.T
     return FastBlock(
         skip=Pointwise(centre.flatten(0, 2), _bias(block.conv2d_0)),
-        first=Pointwise(both.flatten(0, 2).float(), (_bias(first) + bias).float()),
-        second=fast_conv(second.weight, _bias(second)),
+        first=Pointwise(both.flatten(0, 2).float(), (bias + of_point).float()),
+        second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
     )
 
 

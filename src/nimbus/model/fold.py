@@ -18,8 +18,8 @@ class FoldedBlock(nn.Module):
     def __init__(self, block: ConvBlock) -> None:
         super().__init__()
         self.skip = block.conv2d_0
-        self.first = folded(block.conv2d_1, block.bn_1)
-        self.second = folded(block.conv2d_2, block.bn_2)
+        self.first = _convolution(*folded(block.conv2d_1, block.bn_1))
+        self.second = _convolution(*folded(block.conv2d_2, block.bn_2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of the block."""
@@ -58,13 +58,19 @@ class FoldedUNet(nn.Module):
         return out
 
 
-def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution that does what `conv` and then `norm` do, in evaluation mode."""
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of one convolution that does what `conv` and then `norm` do."""
     if norm.running_mean is None or norm.running_var is None or conv.bias is None:
         raise ValueError("a batch norm without running statistics cannot be folded")
     gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     bias = (conv.bias.double() - norm.running_mean.double()) * gain + norm.bias.double()
-    out = nn.Conv2d(conv.in_channels, conv.out_channels, kernel_size=3)
-    out.weight = nn.Parameter((conv.weight.double() * gain[:, None, None, None]).float(), False)
-    out.bias = nn.Parameter(bias.float(), False)
-    return out
+    weight = conv.weight * gain.to(conv.weight.dtype)[:, None, None, None]
+    return weight.detach(), bias.to(weight.dtype).detach()
+
+
+def _convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    with torch.device("meta"):  # no random weights that would be replaced
+        conv = nn.Conv2d(weight.shape[1], weight.shape[0], kernel_size=3)
+    conv.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), False)
+    conv.bias = nn.Parameter(bias, False)
+    return conv
