@@ -30,9 +30,6 @@ The textbook's 0, 1, -1, 2, -2 lose five times as much to rounding in float32
 (docs/design/network.md); these are exact in binary too.
 """
 
-INPUTS_AT_ONCE = 16
-"""Input features whose weights are transformed together: little memory in float64."""
-
 
 def transforms() -> tuple[FloatArray, FloatArray, FloatArray]:
     """The matrices ``A^T (4, 6)``, ``G (6, 3)`` and ``B^T (6, 6)``, in float64.
@@ -62,11 +59,7 @@ def transformed_weights(weight: Tensor) -> Tensor:
     """Weights ``(n_out, n_in, 3, 3)`` as matrices ``(6 x * 6 y, n_in, n_out)``, float32."""
     taps = transforms()[1]
     both = np.einsum("iy,jx->jiyx", taps, taps).reshape(N_IN * N_IN, 9)
-    both_ways = torch.from_numpy(both)
     n_out, n_in = weight.shape[:2]
-    pixels = weight.reshape(n_out, n_in * 9).T.contiguous().view(n_in, 9, n_out)
-    result = torch.empty(N_IN * N_IN, n_in, n_out)
-    for start in range(0, n_in, INPUTS_AT_ONCE):
-        some = pixels[start : start + INPUTS_AT_ONCE].double()
-        result[:, start : start + len(some)] = (both_ways @ some).transpose(0, 1)
-    return result
+    turned = weight.float().reshape(n_out, n_in * 9).T.contiguous()  # quicker than all at once
+    pixels = turned.view(n_in, 9, n_out).transpose(0, 1).reshape(9, n_in * n_out)
+    return (torch.from_numpy(both).float() @ pixels).view(-1, n_in, n_out)
