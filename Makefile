@@ -64,16 +64,18 @@ $(VENV)/bin/python:
 
 # The stamps say that what they need is installed; they are older than a changed file's.
 $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable ".[test]"
+	@echo "installing into $(VENV): some minutes, about 2.5 GB"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed-test
-	$(PIP) install --constraint constraints.txt --editable ".[test,docs]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[test,docs]"
 	touch $@
 
 $(FREE)/.installed: pyproject.toml constraints-3.12.txt .ci/requirements.py
 	$(PYTHON) -m venv $(FREE)
 	$(FREE)/bin/python .ci/requirements.py --extra test --without torch > $(FREE)/requirements.txt
-	$(FREE_PIP) install --constraint constraints-3.12.txt --requirement $(FREE)/requirements.txt
-	$(FREE_PIP) install --no-deps --editable .
+	@echo "installing into $(FREE): some minutes"
+	$(FREE_PIP) install --quiet --constraint constraints-3.12.txt --requirement $(FREE)/requirements.txt
+	$(FREE_PIP) install --quiet --no-deps --editable .
 	touch $@
