@@ -42,6 +42,10 @@ def read(data: Path, dataset: str, channels: list[str]) -> SpatialData:
     )
 
 
+def unscored(planes: np.ndarray) -> np.ndarray:
+    return planes[:, :1]
+
+
 def scores(sdata: SpatialData, given: Given, labels_key: list[str] | None) -> pd.DataFrame:
     """Long table: labels_key, instance_id, marker, score, integrated."""
     options = {} if given.quantile is None else {"quantile": given.quantile}
@@ -55,7 +59,9 @@ def scores(sdata: SpatialData, given: Given, labels_key: list[str] | None) -> pd
         show_progress_bar=False,
     )
     table = sdata.tables["table"]
-    plain = nimbus.pp.normalize(sdata, quantile=0.999, show_progress_bar=False)
+    plain = nimbus.pp.normalize(
+        sdata, model=unscored, quantile=0.999, show_progress_bar=False
+    )  # of all pixels: the rule of a callable
     parts = [
         pd.DataFrame(
             {

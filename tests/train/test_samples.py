@@ -19,7 +19,7 @@ def test_the_eight_turns_differ():
 
 
 def test_a_batch_depends_on_seed_and_number_alone(shards):
-    sampler, _ = split(open_shards(shards), held_out=1)
+    sampler, _ = split([open_shards(shards)], held_out=1)
     first, again = (sampler.batch(5, size=4, seed=1) for _ in range(2))
     other = sampler.batch(6, size=4, seed=1)
 
@@ -28,7 +28,7 @@ def test_a_batch_depends_on_seed_and_number_alone(shards):
 
 
 def test_plane_mask_and_ids_are_turned_together(shards):
-    sampler, _ = split(open_shards(shards), held_out=0)
+    sampler, _ = split([open_shards(shards)], held_out=0)
     batch = sampler.batch(0, size=16, seed=0)
 
     bright = batch.planes > 0.5
@@ -37,7 +37,7 @@ def test_plane_mask_and_ids_are_turned_together(shards):
 
 
 def test_held_out_shards_are_the_last_ones(shards):
-    train, held_out = split(open_shards(shards), held_out=1)
+    train, held_out = split([open_shards(shards)], held_out=1)
 
     assert (len(train), len(held_out)) == (12, 6)
     first = next(held_out.in_order(size=6)).planes[0].numpy()
@@ -46,8 +46,8 @@ def test_held_out_shards_are_the_last_ones(shards):
 
 
 def test_holding_out_everything_is_refused(shards):
-    with pytest.raises(ValueError, match="hold out 3 of 3"):
-        split(open_shards(shards), held_out=3)
+    with pytest.raises(ValueError, match="hold out 3 of the 3"):
+        split([open_shards(shards)], held_out=3)
 
 
 def test_shards_with_fewer_cells_are_filled_up_with_undecided(shards):

@@ -39,6 +39,7 @@ class Platform:
     lines: Range
     hot_pixels: Range
     saturation: Range
+    log_cell_haze: Range = (0.003, 0.2)
 
 
 PLATFORMS: dict[str, Platform] = {
@@ -71,6 +72,17 @@ PLATFORMS: dict[str, Platform] = {
 """Drawn from the looks of public images, not from instruments' data sheets."""
 
 
+VARIANTS: dict[str, Platform] = {
+    "mibi_denoised": Platform(
+        (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.3, 6), log_haze=(0.0005, 0.02),
+        log_nuclear_haze=(0.0005, 0.03), log_speckle=(0.0005, 0.05), read_noise=(0, 0),
+        offset=(0, 0), denoised=0.8, lines=(0, 1), hot_pixels=(0, 2e-5), saturation=(20, 60),
+        log_cell_haze=(0.0005, 0.03),
+    ),
+}  # fmt: skip
+"""Looks that training adds to the platforms: few counts, and nothing between them."""
+
+
 def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
     """Strengths of one channel of a platform.
 
@@ -88,7 +100,7 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
         haze=_log_uniform(platform.log_haze, rng),
         haze_um=float(rng.uniform(12, 60)),
         nuclear_haze=_log_uniform(platform.log_nuclear_haze, rng),
-        cell_haze=_log_uniform((0.003, 0.2), rng),
+        cell_haze=_log_uniform(platform.log_cell_haze, rng),
         blobs=float(rng.choice([0.0, rng.uniform(0, 4)])),
         ghosts=_log_uniform((0.005, 0.15), rng),
         shading=float(rng.uniform(0, 0.15)),

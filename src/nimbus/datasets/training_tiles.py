@@ -26,7 +26,7 @@ from .fields import Channel, simulate_channel
 from .layout import NICHES, Layout, LayoutSettings, simulate_layout
 from .markers import KNOWN, random_marker
 from .patterns import draw_pattern_settings
-from .platforms import PLATFORMS, Platform, draw_effects
+from .platforms import PLATFORMS, VARIANTS, Platform, draw_effects
 from .segmentation import draw_segmentation, moved, segment
 
 
@@ -50,6 +50,8 @@ class TileSettings:
         A field's own pixel size is the network's times a factor in this range.
     fields_per_shard
         Fields in one file.
+    platforms
+        Each field draws one of these: names of `PLATFORMS` and `VARIANTS`.
     """
 
     n_fields: int = 400
@@ -59,6 +61,7 @@ class TileSettings:
     pixel_size_um: float = 1.0
     zoom: tuple[float, float] = (0.7, 1.4)
     fields_per_shard: int = 50
+    platforms: tuple[str, ...] = tuple(PLATFORMS)
 
 
 MIN_Z, MIN_CONTRAST = 3.0, 0.15
@@ -119,7 +122,7 @@ def write_training_tiles(
 
 def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
     """All tiles of one field: every channel on every piece of its tissue."""
-    platform = PLATFORMS[str(rng.choice(list(PLATFORMS)))]
+    platform = {**PLATFORMS, **VARIANTS}[str(rng.choice(list(settings.platforms)))]
     pixel = float(rng.choice(platform.pixel_sizes_um)) * float(rng.uniform(0.9, 1.1))
     factor = settings.pixel_size_um * _log_uniform(settings.zoom, rng) / pixel
     side = settings.tile_size * settings.tiles_per_side

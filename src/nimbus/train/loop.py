@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +79,13 @@ class FitSettings:
     seed: int = 0
 
 
-def fit(  # noqa: PLR0915 - the loop reads top to bottom, in one place
-    shards: str | Path,
+def fit(  # noqa: PLR0913, PLR0915 - the loop reads top to bottom, in one place
+    shards: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     settings: FitSettings | None = None,
     augment: AugmentSettings | None = None,
+    start: UNet | None = None,
     resume: bool = False,
     stop_after: int | None = None,
     device: str = "cpu",
@@ -95,11 +96,13 @@ def fit(  # noqa: PLR0915 - the loop reads top to bottom, in one place
     Parameters
     ----------
     shards
-        Folder of :func:`nimbus.datasets.write_training_tiles`.
+        Folder of :func:`nimbus.datasets.write_training_tiles`, or several.
     out
         Folder for the checkpoint and the log.
     settings, augment
         None: the defaults.
+    start
+        Network to begin with, of the size that the settings say; None: an untrained one.
     resume
         Go on from the checkpoint in `out`. It gives the weights that an unbroken training would.
     stop_after
@@ -135,9 +138,12 @@ def fit(  # noqa: PLR0915 - the loop reads top to bottom, in one place
     wanted = settings if settings is not None else FitSettings()
     changes = augment if augment is not None else AugmentSettings()
     checkpoint = Path(out) / CHECKPOINT
-    train, held_out = split(open_shards(shards), held_out=wanted.held_out)
+    folders = [shards] if isinstance(shards, str | Path) else list(shards)
+    train, held_out = split([open_shards(f) for f in folders], held_out=wanted.held_out)
 
     net = _fresh(wanted, device).train()
+    if start is not None:
+        net.load_state_dict(start.state_dict())
     optimizer = torch.optim.AdamW(_groups(net, wanted.weight_decay), lr=wanted.learning_rate)
     average = weights_of(net)
     first = _restore(checkpoint, net, optimizer, wanted, resume=resume)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,18 +117,24 @@ def stacked(samples: list[_Sample]) -> Batch:
     )
 
 
-def split(folder: ShardFolder, *, held_out: int) -> tuple[TileSampler, TileSampler]:
-    """Samplers of the shards to learn from and of the last `held_out` shards.
+def split(folders: Sequence[ShardFolder], *, held_out: int) -> tuple[TileSampler, TileSampler]:
+    """Samplers of the shards to learn from and of the last `held_out` shards of each folder.
 
     Raises
     ------
     ValueError
         When nothing would be left to learn from.
     """
-    if not 0 <= held_out < len(folder):
-        raise ValueError(
-            f"cannot hold out {held_out} of {len(folder)} shards; write more or hold out fewer"
-        )
-    shards = [read_shard(folder, number) for number in range(len(folder))]
-    first = len(shards) - held_out
-    return TileSampler(shards[:first]), TileSampler(shards[first:])
+    kept: list[Tiles] = []
+    left_out: list[Tiles] = []
+    for folder in folders:
+        if not 0 <= held_out < len(folder):
+            raise ValueError(
+                f"cannot hold out {held_out} of the {len(folder)} shards in {str(folder.path)!r}; "
+                "write more or hold out fewer"
+            )
+        shards = [read_shard(folder, number) for number in range(len(folder))]
+        first = len(shards) - held_out
+        kept += shards[:first]
+        left_out += shards[first:]
+    return TileSampler(kept), TileSampler(left_out)
