@@ -35,6 +35,19 @@ def test_it_leaves_a_model_with_a_card_and_can_go_on(app, tmp_path):
         assert torch.equal(value, other.state_dict()[name]), name
 
 
+def test_a_second_training_begins_with_the_first_and_its_tiles(app, tmp_path):
+    CliRunner().invoke(app, [str(tmp_path / "a"), *SMALL])
+    more = ["--platform", "mibi_denoised", "--also", str(tmp_path / "a" / "tiles"), "--repeat", "2",
+            "--start", str(tmp_path / "a" / "checkpoint.pt")]  # fmt: skip
+
+    result = CliRunner().invoke(app, [str(tmp_path / "b"), *SMALL, *more])
+
+    assert result.exit_code == 0, result.output
+    _, card = load_checkpoint(tmp_path / "b" / "nimbus-s.safetensors")
+    assert "--platform mibi_denoised" in card.training_data
+    assert "--repeat 2" in card.training_data
+
+
 def test_without_resume_an_old_training_is_kept(app, tmp_path):
     CliRunner().invoke(app, [str(tmp_path), *SMALL])
 

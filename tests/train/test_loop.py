@@ -54,6 +54,24 @@ def test_another_seed_gives_other_weights(shards, tmp_path):
     assert not torch.equal(first["final_conv.weight"], other["final_conv.weight"])
 
 
+def test_a_training_can_begin_with_another_network(shards, tmp_path):
+    first = fit(shards, tmp_path / "a", settings=TINY, show_progress_bar=False)
+    still = dataclasses.replace(TINY, n_steps=1, learning_rate=0.0)
+
+    begun = run(shards, tmp_path / "b", still, start=first)
+    fresh = run(shards, tmp_path / "c", still)
+
+    assert torch.equal(begun["final_conv.weight"], first.final_conv.weight)
+    assert not torch.equal(fresh["final_conv.weight"], first.final_conv.weight)
+
+
+def test_several_folders_are_learned_from_together(shards, tmp_path):
+    one = run(shards, tmp_path / "a")
+    twice = run([shards, shards], tmp_path / "b")
+
+    assert not torch.equal(one["final_conv.weight"], twice["final_conv.weight"])
+
+
 def test_training_leaves_the_global_random_state_alone(shards, tmp_path):
     before = torch.random.get_rng_state()
 

@@ -149,12 +149,14 @@ def fit(  # noqa: PLR0913, PLR0915 - the loop reads top to bottom, in one place
     first = _restore(checkpoint, net, optimizer, wanted, resume=resume)
     if first is not None:
         average = {k: v.to(device) for k, v in first.average.items()}
-    start = first.step if first is not None else 0
+    first_step = first.step if first is not None else 0
     stop = min(wanted.n_steps, stop_after if stop_after is not None else wanted.n_steps)
 
     saved_at = began = time.monotonic()
     losses: list[float] = []
-    for step in tqdm(range(start, stop), initial=start, total=stop, disable=not show_progress_bar):
+    for step in tqdm(
+        range(first_step, stop), initial=first_step, total=stop, disable=not show_progress_bar
+    ):
         rate = learning_rate_at(step, wanted)
         for group in optimizer.param_groups:
             group["lr"] = rate
