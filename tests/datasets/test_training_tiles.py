@@ -92,3 +92,19 @@ def test_every_scale_is_trained():
         areas.append((tiles.ids > 0).sum() / max((tiles.labels >= -1).sum(), 1))
 
     assert max(areas) > 1.3 * min(areas)
+
+
+def test_an_unknown_platform_is_named(tmp_path):
+    settings = dataclasses.replace(TINY, platforms=("xenium",))
+
+    with pytest.raises(ValueError, match="platform 'xenium'"):
+        write_training_tiles(tmp_path, settings=settings, show_progress_bar=False)
+
+
+def test_denoised_fields_are_emptier():
+    def zeros(*platforms):
+        settings = dataclasses.replace(TINY, n_channels=8, platforms=platforms)
+        tiles = simulate_tiles(settings, np.random.default_rng(2))
+        return (tiles.planes == 0).mean()
+
+    assert zeros("mibi_denoised") > zeros("codex") + 0.2

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from nimbus._check import require_known
 from nimbus._types import FloatArray, IntArray
 from nimbus.core.boxes import Box
 from nimbus.core.grid import Grid, same_grid
@@ -92,6 +93,11 @@ def write_training_tiles(
     show_progress_bar
         Show one.
 
+    Raises
+    ------
+    ValueError
+        For a platform that does not exist.
+
     Examples
     --------
     >>> import tempfile
@@ -103,6 +109,7 @@ def write_training_tiles(
     (8, 32, 32)
     """
     wanted = settings if settings is not None else TileSettings()
+    require_known("platform", wanted.platforms, [*PLATFORMS, *VARIANTS])
     path = Path(folder)
     sums: list[dict[str, str]] = []
     pending: list[Tiles] = []
