@@ -13,7 +13,7 @@ from .strips import Scratch, Workers
 from .unet import IN_PLANES
 from .winograd import N_OUT
 
-STRIP_FLOATS = 131072
+STRIP_FLOATS = 262144
 """Values of a strip of pointwise work."""
 
 

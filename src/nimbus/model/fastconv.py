@@ -12,10 +12,10 @@ from .strips import Scratch, Workers
 from .winograd import N_IN, N_OUT, transformed_weights, transforms
 
 STRIP_FLOATS = 32768
-"""Inputs of one of the 36 products of a strip; two sets of them fill a core's cache of 2 MB."""
+"""Inputs of one of the 36 products of a strip: small enough for a core's cache, and few strips."""
 
-TILES = (128, 512)
-"""Least and most tiles of a strip: below, the weights are read too often."""
+TILES = (128, 1024)
+"""Least and most tiles of a strip: with fewer, the weights are read too often."""
 
 
 @dataclass(frozen=True)
