@@ -360,6 +360,7 @@ class TestTiles:
             ({"n_jobs": 0}, "n_jobs must be at least 1"),
             ({"aggregate": "mean"}, "aggregate='mean' is not one of"),
             ({"uncertainty": True}, "needs tta=True"),
+            ({"nan": "ignore"}, "nan='ignore' is not one of"),
         ],
     )
     def test_settings_that_make_no_sense_are_refused(self, options, message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import dask.array as da
 import numpy as np
@@ -20,6 +20,12 @@ MAX_ID = 2**31 - 1
 
 NanRule = Literal["raise", "zero"]
 """What to do with NaN and infinite pixels."""
+
+
+def require_nan_rule(nan: str) -> None:
+    """Raise ``ValueError`` for a rule that does not exist."""
+    if nan not in get_args(NanRule):
+        raise ValueError(f"nan={nan!r} is not one of {get_args(NanRule)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from nimbus.data.tables import RegionRows, aligned, new_table
 from nimbus.data.targets import find_target
 from nimbus.engine.integrate import integrate_fields
 from nimbus.engine.run import default_jobs
-from nimbus.engine.source import NanRule
+from nimbus.engine.source import NanRule, require_nan_rule
 
 
 def integrate(  # noqa: PLR0913 - the public signature
@@ -80,6 +80,7 @@ def integrate(  # noqa: PLR0913 - the public signature
     >>> sdata.tables["table"].layers["integrated"].dtype
     dtype('float32')
     """
+    require_nan_rule(nan)
     if write:
         require_writable(sdata)
     target = find_target(

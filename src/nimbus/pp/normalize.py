@@ -13,7 +13,7 @@ from nimbus.data.elements import channel_names, image_names
 from nimbus.data.scales import By, compute_scales, store_scales, warn_without_signal
 from nimbus.engine.predictors import Model, describe_model
 from nimbus.engine.run import default_jobs
-from nimbus.engine.source import NanRule
+from nimbus.engine.source import NanRule, require_nan_rule
 
 
 def normalize(  # noqa: PLR0913 - the public signature
@@ -79,6 +79,7 @@ def normalize(  # noqa: PLR0913 - the public signature
     >>> sorted(scales)
     ['CD3', 'CD8']
     """
+    require_nan_rule(nan)
     rule = describe_model(model).card.scale
     if quantile is not None:
         rule = ScaleRule(quantile, pixels=rule.pixels, pool=rule.pool)

@@ -15,7 +15,7 @@ from nimbus.engine.predict import Aggregate
 from nimbus.engine.predictors import Model
 from nimbus.engine.run import default_jobs
 from nimbus.engine.score import score_fields
-from nimbus.engine.source import NanRule
+from nimbus.engine.source import NanRule, require_nan_rule
 
 from ._maps import add_maps
 from ._prepare import GivenScales, prepare
@@ -153,6 +153,7 @@ def score(  # noqa: PLR0913 - the public signature
     settings = Settings(
         model, tta, uncertainty, aggregate, device, precision, tile_size, batch_size, resume
     ).checked()
+    require_nan_rule(nan)
     if write:
         require_writable(sdata)
     target = find_target(
