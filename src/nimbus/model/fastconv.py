@@ -20,7 +20,7 @@ TILES = (128, 1024)
 
 @dataclass(frozen=True)
 class FastConv:
-    """Weights of a convolution, ready for :func:`convolve`.
+    """Weights of a convolution, ready for :func:`convolve`; :func:`fast_conv` makes it.
 
     Parameters
     ----------
@@ -29,42 +29,37 @@ class FastConv:
     bias
         ``(n_out,)``.
     inward, outward
-        The transforms of one axis; `outward` has one more column, for the bias.
+        The transforms along y, once for each phase: ``(4, 6, 6)`` and ``(4, 4, 7)``, with one more
+        column for the bias.
+    middle
+        What the transform along x does with the four columns of a tile's own phases, ``(6, 4)``.
+    first, last
+        What it does with the columns before and after them, which reach one product each.
     """
 
     weight: Tensor
     bias: Tensor
     inward: Tensor
     outward: Tensor
-
-    @property
-    def middle(self) -> Tensor:
-        """What `inward` does with the four columns of a tile's own phases."""
-        return self.inward[:, 1:5]
-
-    @property
-    def first(self) -> float:
-        """What the column before them adds, to the first row alone."""
-        return float(self.inward[0, 0])
-
-    @property
-    def last(self) -> float:
-        """What the column after them adds, to the last row alone."""
-        return float(self.inward[5, 5])
-
-    @property
-    def n_out(self) -> int:
-        """Features that come out."""
-        return self.weight.shape[2]
+    middle: Tensor
+    first: float
+    last: float
 
 
 def fast_conv(weight: Tensor, bias: Tensor) -> FastConv:
     """Prepare weights ``(n_out, n_in, 3, 3)``."""
-    outward, _, inward = transforms()
-    with_bias = torch.ones(N_OUT, N_IN + 1)
-    with_bias[:, :N_IN] = torch.from_numpy(outward)
+    out, _, into = transforms()
+    outward = torch.ones(N_OUT, N_IN + 1)
+    outward[:, :N_IN] = torch.from_numpy(out)
+    inward = torch.from_numpy(into).float()
     return FastConv(
-        transformed_weights(weight), bias.float(), torch.from_numpy(inward).float(), with_bias
+        weight=transformed_weights(weight),
+        bias=bias.float(),
+        inward=inward.repeat(N_OUT, 1, 1),
+        outward=outward.repeat(N_OUT, 1, 1),
+        middle=inward[:, 1:5],
+        first=float(into[0, 0]),
+        last=float(into[5, 5]),
     )
 
 
@@ -79,7 +74,7 @@ def convolve(
 
     def strip(start: int, stop: int) -> None:
         spectrum = _inward(conv, source, start, stop, workers.scratch)
-        product = workers.scratch.take("product", 36, spectrum.shape[1], conv.n_out)
+        product = workers.scratch.take("product", 36, spectrum.shape[1], target.n_features)
         torch.bmm(spectrum, conv.weight, out=product)
         out = target.rows(start, stop)
         if add:
@@ -100,11 +95,14 @@ def _inward(conv: FastConv, source: Phased, start: int, stop: int, scratch: Scra
     length = (source.n_tiles + 2) * n
     along_y = scratch.take("along_y", N_OUT, N_IN, n_rows, length)
     result = scratch.take("spectrum", N_IN, N_IN * n_rows * length)
-    inward = conv.inward.expand(N_OUT, -1, -1)  # once for each phase
-    for k in range(n_rows):
-        y = N_OUT * (start + k)
-        rows = source.data[y : y + N_IN].view(N_IN, N_OUT, length)
-        torch.bmm(inward, rows.transpose(0, 1), out=along_y[:, :, k])
+    row = N_OUT * length  # floats from one row to the next
+    tiles = source.data.as_strided(
+        (n_rows, N_OUT, N_IN, length),
+        (N_OUT * row, length, row, 1),
+        source.data.storage_offset() + N_OUT * start * row,
+    )
+    for tile_row, to in zip(tiles, along_y.unbind(2), strict=True):
+        torch.bmm(conv.inward, tile_row, out=to)
     flat = along_y.view(N_OUT, -1)
     torch.mm(conv.middle, flat, out=result)
     # The outer columns of a tile are phases of its neighbours, and reach one product each.
@@ -118,10 +116,9 @@ def _outward(conv: FastConv, product: Tensor, out: Tensor, scratch: Scratch) -> 
     n_rows = out.shape[0] // N_OUT
     length = out.shape[2] * out.shape[3]
     along_x = scratch.take("along_x", N_OUT, N_IN + 1, n_rows, length)
-    outward = conv.outward.expand(N_OUT, -1, -1)
     along_x[:, N_IN].view(N_OUT, n_rows, out.shape[2], out.shape[3]).copy_(conv.bias)
     flat = along_x.view(N_OUT, -1)[:, : N_IN * n_rows * length]
-    torch.mm(conv.outward[:, :N_IN], product.view(N_IN, -1), out=flat)
-    for k in range(n_rows):
-        rows = out[N_OUT * k : N_OUT * (k + 1)].view(N_OUT, N_OUT, length)
-        torch.bmm(outward, along_x[:, :, k], out=rows.transpose(0, 1))
+    torch.mm(conv.outward[0, :, :N_IN], product.view(N_IN, -1), out=flat)
+    tiles = out.view(n_rows, N_OUT, N_OUT, length).transpose(1, 2)
+    for tile_row, to in zip(along_x.unbind(2), tiles, strict=True):
+        torch.bmm(conv.outward, tile_row, out=to)

@@ -22,14 +22,21 @@ class Scratch(local):
 
     def __init__(self) -> None:
         self._blocks: dict[str, Tensor] = {}
+        self._views: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def take(self, name: str, *shape: int) -> Tensor:
         """Block `name` in this shape; its content is what the last taker left."""
+        view = self._views.get((name, shape))
+        return self._new_view(name, shape) if view is None else view
+
+    def _new_view(self, name: str, shape: tuple[int, ...]) -> Tensor:
         size = math.prod(shape)
         block = self._blocks.get(name)
         if block is None or block.numel() < size:
             block = self._blocks[name] = torch.zeros(size)
-        return block[:size].view(shape)
+            self._views = {key: view for key, view in self._views.items() if key[0] != name}
+        view = self._views[name, shape] = block[:size].view(shape)
+        return view
 
 
 @dataclass(frozen=True)
