@@ -29,30 +29,40 @@ class Pointwise:
 class FastBlock:
     """A :class:`nimbus.model.unet.ConvBlock` ready to run.
 
-    `first` is a :class:`FastConv`; in the block that sees the planes it is pointwise work on
-    their 3x3 neighbourhoods, with the 1x1 convolution before it multiplied in.
+    Parameters
+    ----------
+    skip
+        Weights of the 1x1 convolution, ``(n_in, n_out)``. Its bias is a constant that whatever
+        comes later can add just as well: features are kept without it.
+    first, second
+        The 3x3 convolutions.
     """
 
-    skip: Pointwise
-    first: FastConv | Pointwise
+    skip: Tensor
+    first: FastConv
     second: FastConv
 
 
-def enter(block: FastBlock, planes: Tensor, target: Phased, spare: Phased, work: Workers) -> None:
-    """Features of the first block, of planes ``(2, y, x)``."""
-    if not isinstance(block.first, Pointwise):
-        raise TypeError("the first block takes planes, the others features")
-    first = block.first
-    windows = _windows(planes, target)
+@dataclass(frozen=True)
+class EntryBlock:
+    """The block that sees the planes; its weights work on :func:`_windows`, ``(19, n_out)``."""
+
+    skip: Tensor
+    first: Tensor
+    second: FastConv
+
+
+def enter(
+    block: EntryBlock, planes: list[Phased], target: Phased, spare: Phased, work: Workers
+) -> None:
+    """Write the features of the first block to `target`; `spare` has its shape."""
 
     def strip(start: int, stop: int) -> None:
-        view = windows[..., N_OUT * start : N_OUT * stop, :, :]
-        window = work.scratch.take("window", *view.shape).copy_(view)
-        pixels = window.view(9 * IN_PLANES, -1).T
-        for step, out in ((block.skip, target), (first, spare)):
-            rows = out.rows(start, stop).view(-1, out.n_features)
-            torch.addmm(step.bias, pixels, step.weight, out=rows)
-        spare.rows(start, stop).relu_()
+        pixels = _windows(planes, start, stop, work.scratch)
+        rows, first = target.rows(start, stop), spare.rows(start, stop)
+        torch.mm(pixels, block.skip, out=rows.view(-1, target.n_features))
+        torch.mm(pixels, block.first, out=first.view(-1, target.n_features))
+        first.relu_()
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
     spare.fill_rim()
@@ -60,43 +70,42 @@ def enter(block: FastBlock, planes: Tensor, target: Phased, spare: Phased, work:
 
 
 def descend(block: FastBlock, above: Phased, target: Phased, spare: Phased, work: Workers) -> None:
-    """Features of a block after 2x2 maxima of `above`, which is twice as high and wide."""
+    """Write the features of a block to `target`, after 2x2 maxima of `above`."""
 
     def strip(start: int, stop: int) -> None:
         rows = target.rows(start, stop)
         pooled = work.scratch.take("pooled", *rows.shape[:3], above.n_features)
         _pool(above, pooled, start, stop)
-        skip = block.skip
         flat = rows.view(-1, target.n_features)
-        torch.addmm(skip.bias, pooled.view(-1, above.n_features), skip.weight, out=flat)
+        torch.mm(pooled.view(-1, above.n_features), block.skip, out=flat)
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
     target.fill_rim()
-    _convolutions(block, target, spare, work)
+    convolve(block.first, target, spare, work)
+    convolve(block.second, spare, target, work, add=True)
 
 
 def ascend(
-    block: FastBlock, lift: Pointwise, below: Phased, target: Phased, spare: Phased, work: Workers
+    block: FastBlock, lift: Pointwise, below: Phased, skip: Phased, target: Phased, work: Workers
 ) -> None:
-    """Features of a block of `target` (the skip connection) and of `below`, enlarged by `lift`.
+    """Write the features of a block to `target`, from those of `skip` and of `below`, enlarged.
 
-    They replace those of `target`, which is twice as high and wide as `below`.
+    `below` is half as high and wide. `skip` is lost: its memory is used.
     """
     n = target.n_features
-    of_skip, of_below = block.skip.weight[:n], block.skip.weight[n:]
 
     def strip(start: int, stop: int) -> None:
         rows = target.rows(start, stop)
         lifted = work.scratch.take("lifted", *rows.shape)
         _lift(lift, below, lifted, start, stop, work.scratch)
-        new = work.scratch.take("new", rows.numel() // n, n)
-        torch.addmm(block.skip.bias, rows.view(-1, n), of_skip, out=new)
-        new.addmm_(lifted.view(-1, n), of_below)
-        rows.copy_(new.view(rows.shape))
+        flat = rows.view(-1, n)
+        torch.mm(skip.rows(start, stop).view(-1, n), block.skip[:n], out=flat)
+        flat.addmm_(lifted.view(-1, n), block.skip[n:])
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
     target.fill_rim()
-    _convolutions(block, target, spare, work)
+    convolve(block.first, target, skip, work)
+    convolve(block.second, skip, target, work, add=True)
 
 
 def leave(last: Pointwise, source: Phased, work: Workers) -> Tensor:
@@ -118,35 +127,23 @@ def strip_rows(image: Phased) -> int:
     return max(1, STRIP_FLOATS // (N_OUT * N_OUT * image.n_tiles * image.n_features))
 
 
-def _convolutions(block: FastBlock, target: Phased, spare: Phased, work: Workers) -> None:
-    if not isinstance(block.first, FastConv):
-        raise TypeError("only the first block takes planes")
-    convolve(block.first, target, spare, work)
-    convolve(block.second, spare, target, work, add=True)
-
-
-def _windows(planes: Tensor, target: Phased) -> Tensor:
-    """3x3 neighbourhoods of planes in the order of `target`.
-
-    Axes ``(plane, y in window, x in window, row, phase, tile)``; a view of little memory.
-    """
-    tall, wide, spare = N_OUT * target.n_tile_rows, N_OUT * target.n_tiles, N_OUT
-    padded = torch.zeros(IN_PLANES, tall + 2, wide + 2 * spare)
-    image = padded[:, :, spare - 1 : spare + wide + 1]
-    image[:, 1 : 1 + target.height, 1 : 1 + target.width] = planes
-    for size, rim in ((target.height, image), (target.width, image.transpose(1, 2))):
-        rim[:, 0] = rim[:, 1 + min(1, size - 1)]
-        rim[:, 1 + size] = rim[:, 1 + max(size - 2, 0)]
-    # The columns that windows of phase p see are p - 1, p and p + 1: six phases, side by side.
-    n_tiles = target.n_tiles + 2
-    six = torch.empty(IN_PLANES, tall + 2, N_OUT + 2, n_tiles)
-    six[..., 0] = six[..., -1] = 0
-    for phase in range(N_OUT + 2):
-        column = padded[:, :, phase + spare - 1 :: N_OUT][..., : target.n_tiles]
-        six[:, :, phase, 1:-1] = column
-    plane, row, step, _ = six.stride()
-    shape = (IN_PLANES, 3, 3, tall, N_OUT, n_tiles)
-    return six.as_strided(shape, (plane, row, step, row, step, 1))
+def _windows(planes: list[Phased], start: int, stop: int, scratch: Scratch) -> Tensor:
+    """3x3 neighbourhoods of a strip, ``(pixel, plane * y * x)``, and a one, for the bias."""
+    height, n_tiles = N_OUT * (stop - start), planes[0].data.shape[2]
+    pixels = height * N_OUT * n_tiles
+    flat = scratch.take("window", 9 * IN_PLANES + 1, pixels)
+    flat[-1] = 1
+    windows = flat[:-1].view(IN_PLANES, 3, 3, height, N_OUT, n_tiles)
+    for plane, of_plane in zip(planes, windows, strict=True):
+        for y, of_row in enumerate(of_plane):
+            rows = plane.data[N_OUT * start + y : N_OUT * start + y + height, :, :, 0]
+            left, middle, right = of_row
+            middle.copy_(rows)
+            left[:, 1:].copy_(rows[:, :-1])
+            left[:, 0, 1:].copy_(rows[:, -1, :-1])  # the last column of the tile before
+            right[:, :-1].copy_(rows[:, 1:])
+            right[:, -1, :-1].copy_(rows[:, 0, 1:])  # the first column of the tile after
+    return flat.T
 
 
 def _pool(above: Phased, pooled: Tensor, start: int, stop: int) -> None:

@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .fastblocks import FastBlock, Pointwise, ascend, descend, enter, leave
+from .fastblocks import EntryBlock, FastBlock, Pointwise, ascend, descend, enter, leave
 from .fastconv import fast_conv
 from .fold import folded
 from .phased import Phased, phased, phased_shape
@@ -29,8 +29,10 @@ class FastUNet:
     It keeps its memory between calls, and works on one image at a time.
     """
 
+    entry: EntryBlock
+    """At the full resolution."""
     down: tuple[FastBlock, ...]
-    """From the full to the lowest resolution."""
+    """From half to the lowest resolution."""
     lifts: tuple[Pointwise, ...]
     up: tuple[FastBlock, ...]
     """From the second lowest to the full resolution."""
@@ -44,27 +46,36 @@ class FastUNet:
             return torch.stack([self._one(image, work)[None] for image in planes])
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:
-        images = [self._image(level, planes) for level in range(len(self.down))]
-        for level, (image, block) in enumerate(zip(images, self.down, strict=True)):
-            spare = self._spare(image)
-            if level == 0:
-                enter(block, planes, image, spare, work)
-            else:
-                descend(block, images[level - 1], image, spare, work)
-        below = images.pop()
-        for lift, block in zip(self.lifts, self.up, strict=True):
-            image = images.pop()
-            ascend(block, lift, below, image, self._spare(image), work)
-            below = image
+        images = [self._image(level, planes) for level in range(1 + len(self.down))]
+        enter(self.entry, self._phased_planes(planes), images[0], self._spare(images, 0), work)
+        for level, block in enumerate(self.down, start=1):
+            descend(block, images[level - 1], images[level], self._spare(images, level), work)
+        below = images[-1]
+        for level, (lift, block) in enumerate(zip(self.lifts, self.up, strict=True)):
+            level = len(self.up) - 1 - level
+            target = self._spare(images, level)
+            ascend(block, lift, below, images[level], target, work)
+            below = target
         return leave(self.last, below, work)
+
+    def _phased_planes(self, planes: Tensor) -> list[Phased]:
+        height, width = planes.shape[-2:]
+        images = []
+        for index, plane in enumerate(planes):
+            image = self._placed(f"plane {index}", height, width, 1)
+            image.fill(plane)
+            images.append(image)
+        return images
 
     def _image(self, level: int, planes: Tensor) -> Phased:
         height, width = planes.shape[-2] >> level, planes.shape[-1] >> level
-        n_features = self.down[level].skip.bias.numel()
+        n_features = self.entry.skip.shape[1] << level
         return self._placed(f"level {level}", height, width, n_features)
 
-    def _spare(self, image: Phased) -> Phased:
-        return self._placed("spare", image.height, image.width, image.n_features)
+    def _spare(self, images: list[Phased], level: int) -> Phased:
+        """An image like that of `level`, in other memory than those of the levels beside it."""
+        like = images[level]
+        return self._placed(f"spare {level % 2}", like.height, like.width, like.n_features)
 
     def _placed(self, name: str, height: int, width: int, n_features: int) -> Phased:
         size = phased_shape(height, width, n_features).numel()
@@ -84,50 +95,62 @@ def fast_unet(net: UNet) -> FastUNet:
     ...     torch.allclose(fast_unet(net)(planes), net(planes), atol=1e-5)
     True
     """
-    down = cast(list[ConvBlock], [*list(net.contracting_layers)[::2], net.bottle_neck])
-    lifts = cast(list[UpBlock], list(net.expanding_layers)[::3])
-    up = cast(list[ConvBlock], list(net.expanding_layers)[2::3])
-    first, *others = down
+    first, *others = cast(list[ConvBlock], list(net.contracting_layers)[::2])
+    others.append(net.bottle_neck)
+    upwards = cast(list[UpBlock], list(net.expanding_layers)[::3])
+    expanding = cast(list[ConvBlock], list(net.expanding_layers)[2::3])
     with torch.inference_mode():
-        return FastUNet(
-            down=(_first_block(first), *(_block(block) for block in others)),
-            lifts=tuple(_lift(block.upconv) for block in lifts),
-            up=tuple(_block(block) for block in up),
-            last=_pointwise(net.final_conv),
-        )
+        entry, missing = _entry_block(first)
+        down, lifts, up, left_out = [], [], [], [missing]
+        for block in others:
+            fast, missing = _block(block, left_out[-1])
+            down.append(fast)
+            left_out.append(missing)
+        missing = left_out.pop()
+        for upward, block in zip(upwards, expanding, strict=True):
+            lifts.append(_lift(upward.upconv, missing))
+            of_lifted = torch.zeros(lifts[-1].bias.numel() // 4)
+            fast, missing = _block(block, torch.cat([left_out.pop(), of_lifted]))
+            up.append(fast)
+        last = net.final_conv
+        bias = _bias(last) + last.weight[:, :, 0, 0] @ missing
+        leaving = Pointwise(last.weight[:, :, 0, 0].T.contiguous(), bias)
+    return FastUNet(entry, tuple(down), tuple(lifts), tuple(up), leaving)
 
 
-def _block(block: ConvBlock) -> FastBlock:
-    return FastBlock(
-        skip=_pointwise(block.conv2d_0),
-        first=fast_conv(*folded(block.conv2d_1, block.bn_1)),
-        second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
-    )
-
-
-def _first_block(block: ConvBlock) -> FastBlock:
-    """Both 1x1 convolutions as work on 3x3 windows ``(plane, y, x)``."""
+def _block(block: ConvBlock, missing: Tensor) -> tuple[FastBlock, Tensor]:
+    """The block of inputs that lack the constants `missing`, and those that its outputs lack."""
+    point = block.conv2d_0.weight[:, :, 0, 0]
+    lacks = point @ missing + _bias(block.conv2d_0)
     weight, bias = folded(block.conv2d_1, block.bn_1)
-    point = block.conv2d_0.weight[:, :, 0, 0].double()
-    both = torch.einsum("koyx,oc->cyxk", weight.double(), point)
-    of_point = weight.double().sum((2, 3)) @ _bias(block.conv2d_0).double()
-    centre = torch.zeros(IN_PLANES, 3, 3, point.shape[0])
-    centre[:, 1, 1] = point.T
-    return FastBlock(
-        skip=Pointwise(centre.flatten(0, 2), _bias(block.conv2d_0)),
-        first=Pointwise(both.flatten(0, 2).float(), (bias + of_point).float()),
+    fast = FastBlock(
+        skip=point.T.contiguous(),
+        first=fast_conv(weight, bias + weight.sum((2, 3)) @ lacks),
         second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
     )
+    return fast, lacks
 
 
-def _pointwise(conv: nn.Conv2d) -> Pointwise:
-    return Pointwise(conv.weight[:, :, 0, 0].T.contiguous(), _bias(conv))
+def _entry_block(block: ConvBlock) -> tuple[EntryBlock, Tensor]:
+    """Both convolutions before the first relu as work on windows ``(plane, y, x)`` and a one."""
+    weight, bias = folded(block.conv2d_1, block.bn_1)
+    point, of_point = block.conv2d_0.weight[:, :, 0, 0], _bias(block.conv2d_0)
+    both = torch.einsum("koyx,oc->cyxk", weight.double(), point.double()).float()
+    bias = bias + weight.sum((2, 3)) @ of_point
+    centre = torch.zeros(IN_PLANES, 3, 3, len(of_point))
+    centre[:, 1, 1] = point.T
+    fast = EntryBlock(
+        skip=torch.cat([centre.flatten(0, 2), torch.zeros(1, len(bias))]),
+        first=torch.cat([both.flatten(0, 2), bias[None]]),
+        second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
+    )
+    return fast, of_point
 
 
-def _lift(conv: nn.ConvTranspose2d) -> Pointwise:
+def _lift(conv: nn.ConvTranspose2d, missing: Tensor) -> Pointwise:
     """Weights ``(n_in, y in pair * x in pair * n_out)``."""
-    weight = conv.weight.permute(0, 2, 3, 1)
-    return Pointwise(weight.flatten(1).contiguous(), _bias(conv).repeat(4))
+    weight = conv.weight.permute(0, 2, 3, 1).flatten(1).contiguous()
+    return Pointwise(weight, _bias(conv).repeat(4) + missing @ weight)
 
 
 def _bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:

@@ -64,6 +64,14 @@ class Phased:
         """Data of the rows of tiles ``start <= t < stop``, without the rim's rows."""
         return self.data[1 + N_OUT * start : 1 + N_OUT * stop]
 
+    def fill(self, plane: Tensor) -> None:
+        """Write a plane ``(y, x)`` to the only feature, and its rim."""
+        rows = self.data[1 : 1 + self.height, :, :, 0]
+        for phase in range(N_OUT):
+            column = plane[:, phase::N_OUT]
+            rows[:, phase, 1 : 1 + column.shape[1]] = column
+        self.fill_rim()
+
     def fill_rim(self) -> None:
         """Reflect the image into its rim, and clear what lies in a tile beyond it.
 
