@@ -1,5 +1,6 @@
 # ruff: noqa: E402 (PyTorch may be absent)
 import itertools
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ torch = pytest.importorskip("torch")
 from nimbus.model.fastconv import convolve, fast_conv
 from nimbus.model.fastnet import fast_unet
 from nimbus.model.phased import phased, phased_shape
-from nimbus.model.strips import Workers, workers
+from nimbus.model.strips import Scratch, Workers, workers
 from nimbus.model.unet import reflect_pad
 from nimbus.model.winograd import transformed_weights, transforms
 
@@ -117,7 +118,8 @@ def test_what_memory_held_before_changes_no_bit():
         for y, x in itertools.product(range(6), range(7)):
             source.data[1 + y, x % 4, 1 + x // 4] = clean[:, y, x]
         source.fill_rim()
-        convolve(conv, source, target, Workers())
+        with workers() as work:
+            convolve(conv, source, target, work)
         results.append(values_of(target))
 
     assert torch.equal(*results)
@@ -155,7 +157,7 @@ def test_number_of_threads_changes_no_bit_and_is_left_as_it_was(calibrated, thre
 def test_error_in_a_strip_reaches_the_caller(threads):
     threads(2)
 
-    def work(start, stop):
+    def work(start, stop, scratch):
         raise ValueError(f"strip {start}")
 
     with workers() as pool, pytest.raises(ValueError, match="strip 0"):
@@ -166,7 +168,9 @@ def test_error_in_a_strip_reaches_the_caller(threads):
 @pytest.mark.parametrize(("n_rows", "strip", "n_threads"), [(7, 3, 1), (7, 100, 2), (1, 1, 4)])
 def test_strips_cover_the_rows_once(n_rows, strip, n_threads):
     seen = []
-    Workers(n_threads).each_strip(lambda a, b: seen.append((a, b)), n_rows, strip)
+    free = SimpleQueue()
+    free.put(Scratch())
+    Workers(free, n_threads).each_strip(lambda a, b, _: seen.append((a, b)), n_rows, strip)
 
     assert [row for a, b in seen for row in range(a, b)] == list(range(n_rows))
     assert all(b - a <= strip for a, b in seen)

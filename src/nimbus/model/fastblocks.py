@@ -57,8 +57,8 @@ def enter(
 ) -> None:
     """Write the features of the first block to `target`; `spare` has its shape."""
 
-    def strip(start: int, stop: int) -> None:
-        pixels = _windows(planes, start, stop, work.scratch)
+    def strip(start: int, stop: int, scratch: Scratch) -> None:
+        pixels = _windows(planes, start, stop, scratch)
         rows, first = target.rows(start, stop), spare.rows(start, stop)
         torch.mm(pixels, block.skip, out=rows.view(-1, target.n_features))
         torch.mm(pixels, block.first, out=first.view(-1, target.n_features))
@@ -72,9 +72,9 @@ def enter(
 def descend(block: FastBlock, above: Phased, target: Phased, spare: Phased, work: Workers) -> None:
     """Write the features of a block to `target`, after 2x2 maxima of `above`."""
 
-    def strip(start: int, stop: int) -> None:
+    def strip(start: int, stop: int, scratch: Scratch) -> None:
         rows = target.rows(start, stop)
-        pooled = work.scratch.take("pooled", *rows.shape[:3], above.n_features)
+        pooled = scratch.take("pooled", *rows.shape[:3], above.n_features)
         _pool(above, pooled, start, stop)
         flat = rows.view(-1, target.n_features)
         torch.mm(pooled.view(-1, above.n_features), block.skip, out=flat)
@@ -94,10 +94,10 @@ def ascend(
     """
     n = target.n_features
 
-    def strip(start: int, stop: int) -> None:
+    def strip(start: int, stop: int, scratch: Scratch) -> None:
         rows = target.rows(start, stop)
-        lifted = work.scratch.take("lifted", *rows.shape)
-        _lift(lift, below, lifted, start, stop, work.scratch)
+        lifted = scratch.take("lifted", *rows.shape)
+        _lift(lift, below, lifted, start, stop, scratch)
         flat = rows.view(-1, n)
         torch.mm(skip.rows(start, stop).view(-1, n), block.skip[:n], out=flat)
         flat.addmm_(lifted.view(-1, n), block.skip[n:])
@@ -112,7 +112,7 @@ def leave(last: Pointwise, source: Phased, work: Workers) -> Tensor:
     """One value per pixel, axes ``(y, x)``."""
     out = torch.empty(N_OUT * source.n_tile_rows, source.n_tiles, N_OUT)
 
-    def strip(start: int, stop: int) -> None:
+    def strip(start: int, stop: int, _: Scratch) -> None:
         rows = source.rows(start, stop)
         value = (rows.reshape(-1, source.n_features) @ last.weight).view(rows.shape[:3])
         out[N_OUT * start : N_OUT * stop] = value[:, :, 1:-1].transpose(1, 2)

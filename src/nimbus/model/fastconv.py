@@ -72,17 +72,17 @@ def convolve(
     """
     tiles = min(max(STRIP_FLOATS // source.n_features, TILES[0]), TILES[1])
 
-    def strip(start: int, stop: int) -> None:
-        spectrum = _inward(conv, source, start, stop, workers.scratch)
-        product = workers.scratch.take("product", 36, spectrum.shape[1], target.n_features)
+    def strip(start: int, stop: int, scratch: Scratch) -> None:
+        spectrum = _inward(conv, source, start, stop, scratch)
+        product = scratch.take("product", 36, spectrum.shape[1], target.n_features)
         torch.bmm(spectrum, conv.weight, out=product)
         out = target.rows(start, stop)
         if add:
-            new = workers.scratch.take("new", *out.shape)
-            _outward(conv, product, new, workers.scratch)
+            new = scratch.take("new", *out.shape)
+            _outward(conv, product, new, scratch)
             out.add_(new.relu_())
         else:
-            _outward(conv, product, out, workers.scratch)
+            _outward(conv, product, out, scratch)
             out.relu_()
 
     workers.each_strip(strip, source.n_tile_rows, max(1, tiles // source.n_tiles))

@@ -18,7 +18,7 @@ from .fastblocks import EntryBlock, FastBlock, Pointwise, ascend, descend, enter
 from .fastconv import fast_conv
 from .fold import folded
 from .phased import Phased, phased, phased_shape
-from .strips import Workers, workers
+from .strips import Scratch, Workers, workers
 from .unet import IN_PLANES, ConvBlock, UNet, UpBlock
 
 
@@ -38,11 +38,12 @@ class FastUNet:
     """From the second lowest to the full resolution."""
     last: Pointwise
     memory: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    scratch: list[Scratch] = field(default_factory=list, repr=False, compare=False)
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
-        with self.lock, workers() as work:
+        with self.lock, workers(self.scratch) as work:
             return torch.stack([self._one(image, work)[None] for image in planes])
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:

@@ -10,15 +10,16 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import local
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 
-class Scratch(local):
-    """Memory of one thread for what lives no longer than a strip; grows, and holds zeros first."""
+class Scratch:
+    """Memory for what lives no longer than a strip; grows, and holds zeros first."""
 
     def __init__(self) -> None:
         self._blocks: dict[str, Tensor] = {}
@@ -39,57 +40,72 @@ class Scratch(local):
         return view
 
 
+StripWork: TypeAlias = Callable[[int, int, Scratch], None]
+"""Does the rows from start to stop, with memory that nobody else uses meanwhile."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """Threads that take strips from a list.
 
     Parameters
     ----------
+    free
+        One scratch memory for each thread, while no strip uses it.
     n_threads
-        How many.
-    scratch
-        Memory that each of them has for itself.
+        How many there are.
     pool
-        Where they wait; None does the work in the caller.
+        The threads; None does the work in the caller.
     """
 
+    free: SimpleQueue[Scratch]
     n_threads: int = 1
-    scratch: Scratch = field(default_factory=Scratch)
     pool: ThreadPoolExecutor | None = None
 
-    def each_strip(self, work: Callable[[int, int], None], n_rows: int, strip: int) -> None:
-        """Call ``work(start, stop)`` for strips of at most `strip` of `n_rows` rows.
+    def each_strip(self, work: StripWork, n_rows: int, strip: int) -> None:
+        """Call ``work(start, stop, scratch)`` for strips of at most `strip` of `n_rows` rows.
 
         Strips are made smaller where there would be fewer of them than threads.
         """
         strip = max(1, min(strip, -(-n_rows // self.n_threads)))
         starts = range(0, n_rows, strip)
         stops = [min(start + strip, n_rows) for start in starts]
-        if self.pool is None:
-            for start, stop in zip(starts, stops, strict=True):
-                work(start, stop)
-            return
 
-        def quiet(start: int, stop: int) -> None:
-            with torch.inference_mode():  # which each thread enters for itself
-                work(start, stop)
+        def one(start: int, stop: int) -> None:
+            scratch = self.free.get()
+            try:
+                with torch.inference_mode():  # which each thread enters for itself
+                    work(start, stop, scratch)
+            finally:
+                self.free.put(scratch)
 
-        for _ in self.pool.map(quiet, starts, stops):
+        for _ in (map if self.pool is None else self.pool.map)(one, starts, stops):
             pass
 
 
 @contextmanager
-def workers() -> Iterator[Workers]:
-    """As many threads as PyTorch is allowed (:func:`torch.get_num_threads`), for one pass."""
+def workers(kept: list[Scratch] | None = None) -> Iterator[Workers]:
+    """As many threads as PyTorch is allowed (:func:`torch.get_num_threads`), for one pass.
+
+    Parameters
+    ----------
+    kept
+        Scratch memory of earlier passes; it grows by what is missing.
+    """
     n_threads = torch.get_num_threads()
+    kept = [] if kept is None else kept
+    kept.extend(Scratch() for _ in range(n_threads - len(kept)))
+    free: SimpleQueue[Scratch] = SimpleQueue()
+    for scratch in kept[:n_threads]:
+        free.put(scratch)
     if n_threads == 1:
-        yield Workers()
+        yield Workers(free)
         return
     # Setting the number in a thread holds for its own operations, and for threads that start
     # later; so it is set back at the end.
     pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         with pool:
-            yield Workers(n_threads, Scratch(), pool)
+            yield Workers(free, n_threads, pool)
     finally:
         torch.set_num_threads(n_threads)
