@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--side 16384] [--channels 4] [--model nimbus-s] [--tta]
 
-Makes a store of `side` x `side` x `channels` uint16 pixels at 0.5 um with cells all over, scores it in
-a process of its own, and prints that process's peak resident memory as the operating system
+Makes a store of `side` x `side` x `channels` uint16 pixels at 0.5 um with cells all over, scores
+it in a process of its own, and prints that process's peak resident memory as the operating system
 counted it.
 """
 
