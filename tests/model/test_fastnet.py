@@ -174,4 +174,4 @@ def test_strips_cover_the_rows_once(n_rows, strip, n_threads):
 
     assert [row for a, b in seen for row in range(a, b)] == list(range(n_rows))
     assert all(b - a <= strip for a, b in seen)
-    assert len(seen) >= min(n_rows, n_threads)
+    assert len(seen) >= min(n_rows, n_threads), "something to do for each thread"
