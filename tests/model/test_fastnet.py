@@ -1,5 +1,6 @@
 # ruff: noqa: E402 (PyTorch may be absent)
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
 import numpy as np
@@ -175,3 +176,11 @@ def test_strips_cover_the_rows_once(n_rows, strip, n_threads):
     assert [row for a, b in seen for row in range(a, b)] == list(range(n_rows))
     assert all(b - a <= strip for a, b in seen)
     assert len(seen) >= min(n_rows, n_threads), "something to do for each thread"
+
+
+def test_threads_that_start_later_have_as_many_threads_as_before(calibrated, threads):
+    threads(2)
+    fast_unet(calibrated())(torch.tensor(drawn_planes(1, 8)))
+
+    with ThreadPoolExecutor(1) as fresh:
+        assert fresh.submit(torch.get_num_threads).result() == 2
