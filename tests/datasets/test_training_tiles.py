@@ -108,3 +108,14 @@ def test_denoised_fields_are_emptier():
         return (tiles.planes == 0).mean()
 
     assert zeros("mibi_denoised") > zeros("codex") + 0.2
+
+
+def test_two_processes_write_the_same_bytes_as_one(tmp_path):
+    settings = dataclasses.replace(TINY, n_fields=3, fields_per_shard=2)
+    for n_jobs in (1, 2):
+        write_training_tiles(
+            tmp_path / str(n_jobs), settings=settings, n_jobs=n_jobs, show_progress_bar=False
+        )
+    one, two = (sorted((tmp_path / str(n)).iterdir()) for n in (1, 2))
+    assert [path.name for path in one] == [path.name for path in two]
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]

@@ -55,6 +55,7 @@ def train(
         int, typer.Option(help="Features at full resolution.")
     ] = _FIT.root_filters,
     seed: Annotated[int, typer.Option(help="Seed of tissue and training.")] = _FIT.seed,
+    jobs: Annotated[int, typer.Option(help="Processes that simulate tissue.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: as PyTorch chooses.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
@@ -66,7 +67,7 @@ def train(
         torch.set_num_threads(threads)
     own = out / "tiles"
     platforms = tuple(platform) if platform else _TILES.platforms
-    _write_tiles(own, fields, channels, platforms, seed=seed, progress=progress)
+    _write_tiles(own, fields, channels, platforms, seed=seed, jobs=jobs, progress=progress)
     settings = FitSettings(
         depth=depth,
         root_filters=root_filters,
@@ -103,6 +104,7 @@ def _write_tiles(
     platforms: tuple[str, ...],
     *,
     seed: int,
+    jobs: int,
     progress: bool,
 ) -> None:
     """Write the tiles, unless they are there."""
@@ -113,7 +115,9 @@ def _write_tiles(
     tiles = TileSettings(
         n_fields=fields, n_channels=channels, fields_per_shard=per_shard, platforms=platforms
     )
-    write_training_tiles(folder, settings=tiles, random_state=seed, show_progress_bar=progress)
+    write_training_tiles(
+        folder, settings=tiles, random_state=seed, n_jobs=jobs, show_progress_bar=progress
+    )
 
 
 def _averaged_network(checkpoint: Path, settings: FitSettings) -> UNet:

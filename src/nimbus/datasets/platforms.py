@@ -83,6 +83,10 @@ VARIANTS: dict[str, Platform] = {
 """Looks that training adds to the platforms: few counts, and nothing between them."""
 
 
+BACKGROUND: Range = (0.03, 1.0)
+"""Part of the platform's worst background that a channel has: most antibodies are far from it."""
+
+
 def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
     """Strengths of one channel of a platform.
 
@@ -93,16 +97,17 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
     (0.0, 0.0)
     """
     photons = _log_uniform(platform.log_photons, rng)
+    background = _log_uniform(BACKGROUND, rng)
     return Effects(
         psf_um=float(rng.uniform(*platform.psf_um)),
         spillover=_log_uniform((0.01, 0.35), rng),
         spillover_um=float(rng.uniform(1.2, 4.5)),
-        haze=_log_uniform(platform.log_haze, rng),
+        haze=background * _log_uniform(platform.log_haze, rng),
         haze_um=float(rng.uniform(12, 60)),
-        nuclear_haze=_log_uniform(platform.log_nuclear_haze, rng),
-        cell_haze=_log_uniform(platform.log_cell_haze, rng),
+        nuclear_haze=background * _log_uniform(platform.log_nuclear_haze, rng),
+        cell_haze=background * _log_uniform(platform.log_cell_haze, rng),
         blobs=float(rng.choice([0.0, rng.uniform(0, 4)])),
-        ghosts=_log_uniform((0.005, 0.15), rng),
+        ghosts=background * _log_uniform((0.005, 0.3), rng),
         shading=float(rng.uniform(0, 0.15)),
         gain_jitter=float(rng.uniform(0, 0.3)),
         photons=photons,

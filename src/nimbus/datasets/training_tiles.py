@@ -7,7 +7,11 @@ patterns and effects. Truth is known; a positive that nobody could see is undeci
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +66,16 @@ class TileSettings:
     pixel_size_um: float = 1.0
     zoom: tuple[float, float] = (0.7, 1.4)
     fields_per_shard: int = 50
-    platforms: tuple[str, ...] = tuple(PLATFORMS)
+    platforms: tuple[str, ...] = (*PLATFORMS, *VARIANTS)
 
 
-MIN_Z, MIN_CONTRAST = 3.0, 0.15
+MIN_Z, MIN_CONTRAST = 3.0, 0.3
 """A positive is undecided when its own counts are less than this many deviations of the noise, or
 less than this part of all other counts in its place."""
+
+LIT_QUANTILES = (0.98, 0.99, 0.995, 0.999)
+ALL_QUANTILES = (0.995, 0.998, 0.999, 0.9995, 0.9999)
+"""Quantiles of the positive pixels, or of all, that a tile's scale is drawn from."""
 
 MIN_VISIBLE = 0.4
 """A cell of which less than this part lies in the tile is undecided."""
@@ -78,6 +86,7 @@ def write_training_tiles(
     *,
     settings: TileSettings | None = None,
     random_state: int = 0,
+    n_jobs: int = 1,
     show_progress_bar: bool = True,
 ) -> None:
     """Simulate fields of tissue and write them as shards of training tiles.
@@ -89,7 +98,9 @@ def write_training_tiles(
     settings
         How many tiles and of which size; None: the defaults.
     random_state
-        Seed; the same seed and settings give the same bytes.
+        Seed; the same seed and settings give the same bytes, whatever `n_jobs` is.
+    n_jobs
+        Processes that simulate.
     show_progress_bar
         Show one.
 
@@ -113,8 +124,10 @@ def write_training_tiles(
     path = Path(folder)
     sums: list[dict[str, str]] = []
     pending: list[Tiles] = []
-    for number in tqdm(range(wanted.n_fields), disable=not show_progress_bar, unit="field"):
-        pending.append(simulate_tiles(wanted, np.random.default_rng([random_state, number])))
+    fields = _simulated(wanted, random_state, n_jobs)
+    bar = tqdm(fields, total=wanted.n_fields, disable=not show_progress_bar, unit="field")
+    for number, tiles in enumerate(bar):
+        pending.append(tiles)
         if len(pending) == wanted.fields_per_shard or number + 1 == wanted.n_fields:
             sums.append(write_shard(path, len(sums), merged(pending)))
             pending = []
@@ -125,6 +138,20 @@ def write_training_tiles(
         "settings": dataclasses.asdict(wanted),
     }
     write_index(path, sums, about)
+
+
+def _simulated(settings: TileSettings, random_state: int, n_jobs: int) -> Iterator[Tiles]:
+    """The tiles of each field, in order."""
+    task = partial(_field, settings, random_state)
+    if n_jobs == 1:
+        yield from map(task, range(settings.n_fields))
+        return
+    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(task, range(settings.n_fields))
+
+
+def _field(settings: TileSettings, random_state: int, number: int) -> Tiles:
+    return simulate_tiles(settings, np.random.default_rng([random_state, number]))
 
 
 def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
@@ -180,8 +207,9 @@ def draw_scale(channel: Channel, effects: Effects, rng: np.random.Generator) -> 
     """Divisor of a channel: some percentile of this field, or what other fields would give."""
     image = channel.recorded.image
     lit = image[image > 0]
-    quantile = float(rng.choice([0.995, 0.998, 0.999, 0.9995, 0.9999]))
-    pixels = lit if lit.size and rng.random() < 0.4 else image
+    positive = bool(lit.size) and rng.random() < 0.6
+    pixels, quantiles = (lit, LIT_QUANTILES) if positive else (image, ALL_QUANTILES)
+    quantile = float(rng.choice(quantiles))
     scale = float(np.quantile(pixels, quantile)) * _log_uniform((0.6, 3.0), rng)
     if not channel.positive.any() and rng.random() < 0.6:
         elsewhere = effects.photons * float(rng.uniform(1.0, 3.0))
