@@ -161,7 +161,7 @@ def test_error_in_a_strip_reaches_the_caller(threads):
     def work(start, stop, scratch):
         raise ValueError(f"strip {start}")
 
-    with workers() as pool, pytest.raises(ValueError, match="strip 0"):
+    with workers() as pool, pytest.raises(ValueError, match=r"strip \d"):
         pool.each_strip(work, 4, 1)
     assert torch.get_num_threads() == 2
 

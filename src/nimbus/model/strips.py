@@ -51,16 +51,16 @@ class Workers:
     Parameters
     ----------
     free
-        One scratch memory for each thread, while no strip uses it.
+        One scratch memory for each thread, while it does nothing.
     n_threads
-        How many there are.
-    pool
-        The threads; None does the work in the caller.
+        How many threads there are, with the caller.
+    helpers
+        The threads besides the caller; None where it is alone.
     """
 
     free: SimpleQueue[Scratch]
     n_threads: int = 1
-    pool: ThreadPoolExecutor | None = None
+    helpers: ThreadPoolExecutor | None = None
 
     def each_strip(self, work: StripWork, n_rows: int, strip: int) -> None:
         """Call ``work(start, stop, scratch)`` for strips of at most `strip` of `n_rows` rows.
@@ -68,19 +68,29 @@ class Workers:
         Strips are made smaller where there would be fewer of them than threads.
         """
         strip = max(1, min(strip, -(-n_rows // self.n_threads)))
-        starts = range(0, n_rows, strip)
-        stops = [min(start + strip, n_rows) for start in starts]
+        todo: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        for start in range(0, n_rows, strip):
+            todo.put((start, min(start + strip, n_rows)))
+        for _ in range(self.n_threads):
+            todo.put(None)
 
-        def one(start: int, stop: int) -> None:
+        def take_strips() -> None:
             scratch = self.free.get()
             try:
                 with torch.inference_mode():  # which each thread enters for itself
-                    work(start, stop, scratch)
+                    for start, stop in iter(todo.get, None):
+                        work(start, stop, scratch)
             finally:
                 self.free.put(scratch)
 
-        for _ in (map if self.pool is None else self.pool.map)(one, starts, stops):
-            pass
+        if self.helpers is None:
+            take_strips()
+            return
+        helping = [self.helpers.submit(take_strips) for _ in range(self.n_threads - 1)]
+        take_strips()
+        for help_ in helping:
+            if not help_.cancel():  # who has not begun by now is not waited for
+                help_.result()
 
 
 @contextmanager
@@ -103,9 +113,10 @@ def workers(kept: list[Scratch] | None = None) -> Iterator[Workers]:
         return
     # Setting the number in a thread holds for its own operations, and for threads that start
     # later; so it is set back at the end.
-    pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+    helpers = ThreadPoolExecutor(n_threads - 1, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        with pool:
-            yield Workers(free, n_threads, pool)
+        torch.set_num_threads(1)
+        with helpers:
+            yield Workers(free, n_threads, helpers)
     finally:
         torch.set_num_threads(n_threads)
