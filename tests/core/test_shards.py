@@ -3,7 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from nimbus.core.shards import INDEX, Tiles, open_shards, read_shard, write_index, write_shard
+from nimbus.core.shards import (
+    INDEX,
+    SIMULATED,
+    Source,
+    Tiles,
+    open_shards,
+    read_shard,
+    write_index,
+    write_shard,
+)
 
 
 def some_tiles():
@@ -14,6 +23,7 @@ def some_tiles():
         labels=np.array([[1, 0], [0, -1], [1, 1]], dtype=np.int8),
         masks=rng.integers(0, 2, (2, 4, 5)).astype(np.uint8),
         ids=rng.integers(0, 3, (2, 4, 5)).astype(np.int32),
+        source=np.array([1, 0, 1], dtype=np.int32),
     )
 
 
@@ -30,7 +40,7 @@ def test_what_is_written_is_read(folder):
 
     assert opened.about == {"random_state": 7}
     assert len(tiles) == 3
-    for name in ("planes", "geometry", "labels", "masks", "ids"):
+    for name in ("planes", "geometry", "labels", "masks", "ids", "source"):
         np.testing.assert_array_equal(getattr(tiles, name), getattr(expected, name))
 
 
@@ -57,3 +67,23 @@ def test_another_format_version_is_refused(folder):
 
     with pytest.raises(ValueError, match="99"):
         open_shards(folder)
+
+
+def test_sources_are_read_in_their_order(tmp_path):
+    sums = write_shard(tmp_path, 0, some_tiles())
+    named = [{"dataset": "d", "marker": "CD8"}, {"dataset": "d", "marker": "CD3"}]
+    write_index(tmp_path, [sums], {"sources": named})
+
+    assert open_shards(tmp_path).sources == (Source("d", "CD8"), Source("d", "CD3"))
+
+
+def test_a_folder_of_version_1_has_one_source(folder):
+    index = json.loads((folder / INDEX).read_text())
+    del index["shards"][0]["source"]
+    (folder / "shard-000.source.npy").unlink()
+    (folder / INDEX).write_text(json.dumps({**index, "format_version": 1}))
+
+    opened = open_shards(folder)
+
+    assert opened.sources == (SIMULATED,)
+    np.testing.assert_array_equal(read_shard(opened, 0).source, [0, 0, 0])

@@ -84,6 +84,16 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
     assert a.about["settings"]["tile_size"] == 40
 
 
+def test_the_source_of_a_tile_is_its_platform(tmp_path):
+    settings = dataclasses.replace(TINY, n_fields=8, n_channels=1, platforms=("imc", "codex"))
+    write_training_tiles(tmp_path, settings=settings, show_progress_bar=False)
+    folder = open_shards(tmp_path)
+
+    assert [one.dataset for one in folder.sources] == ["simulated imc", "simulated codex"]
+    used = np.concatenate([read_shard(folder, k).source for k in range(len(folder))])
+    assert set(used.tolist()) == {0, 1}
+
+
 def test_every_scale_is_trained():
     settings = dataclasses.replace(TINY, n_channels=1)
     areas = []

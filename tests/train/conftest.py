@@ -19,6 +19,7 @@ def drawn_tiles(seed, *, n=6, size=16):
         labels=np.tile(np.array([[1, 1, 0, -1]], dtype=np.int8), (n, 1)),
         masks=(ids > 0).astype(np.uint8),
         ids=ids,
+        source=np.zeros(n, dtype=np.int32),
     )
 
 

@@ -37,6 +37,7 @@ def sampler():
                 labels=(rng.random((40, 64)) < level).astype(np.int8),
                 masks=np.ones((1, 16, 16), dtype=np.uint8),
                 ids=ids,
+                source=np.zeros(40, dtype=np.int32),
             )
         ]
     )

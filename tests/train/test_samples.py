@@ -5,7 +5,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nimbus.core.shards import open_shards, read_shard  # noqa: E402
+from nimbus.core.shards import (  # noqa: E402
+    Source,
+    open_shards,
+    read_shard,
+    write_index,
+    write_shard,
+)
 from nimbus.train.samples import TileSampler, split, turned  # noqa: E402
 
 
@@ -58,3 +64,19 @@ def test_shards_with_fewer_cells_are_filled_up_with_undecided(shards):
 
     assert labels.shape == (12, 4)
     assert (labels[:6, 2:] == -1).all()
+
+
+def test_sources_of_several_folders_have_different_numbers(shards, tmp_path):
+    tiles = read_shard(open_shards(shards), 0)
+    named = [{"dataset": "real", "marker": name} for name in ("CD3", "CD8")]
+    two = dataclasses.replace(tiles, source=np.array([0, 1, 1, 0, 1, 0], dtype=np.int32))
+    write_index(tmp_path / "b", [write_shard(tmp_path / "b", 0, two)], {"sources": named})
+    folders = [open_shards(shards), open_shards(tmp_path / "b")]
+
+    sampler, held_out = split(folders, held_out=0)
+
+    source = torch.cat([batch.source for batch in sampler.in_order(size=5)])
+    assert source.dtype == torch.int64
+    assert source.tolist() == [0] * 18 + [1, 2, 2, 1, 2, 1]
+    assert sampler.sources == held_out.sources
+    assert sampler.sources[1:] == (Source("real", "CD3"), Source("real", "CD8"))

@@ -9,6 +9,7 @@
       shard-000.labels.npy       (sample, cell)    int8: 1 positive, 0 negative, -1 undecided
       shard-000.masks.npy        (geometry, y, x)  uint8: the mask plane
       shard-000.ids.npy          (geometry, y, x)  int32: 0 background, k is column k - 1 of labels
+      shard-000.source.npy       (sample,)         int32: index into the sources of the index
 """
 
 from __future__ import annotations
@@ -23,12 +24,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 had no sources; its folders are read as of one source, `SIMULATED`."""
+
+_READABLE = (1, FORMAT_VERSION)
 
 PLANE_MAX = 65535
 """Value of a plane's pixel that stands for an intensity of 1."""
 
 INDEX = "index.json"
+
+SOURCES = "sources"
+"""Entry of `about` that lists the sources, each with ``dataset`` and ``marker``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where samples come from; how far labels can be trusted is judged for each source alone.
+
+    Parameters
+    ----------
+    dataset, marker
+        Names of the data set and of its marker.
+    """
+
+    dataset: str
+    marker: str
+
+
+SIMULATED = Source("simulated", "random")
+"""Source of folders that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,8 @@ class Tiles:
         Mask plane of each geometry, uint8 ``(geometry, y, x)``.
     ids
         Cell of each pixel, int32 ``(geometry, y, x)``; 0 is background.
+    source
+        Index of each sample's source in those of its folder, int32 ``(sample,)``.
     """
 
     planes: NDArray[np.uint16]
@@ -55,6 +82,7 @@ class Tiles:
     labels: NDArray[np.int8]
     masks: NDArray[np.uint8]
     ids: NDArray[np.int32]
+    source: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.planes)
@@ -71,7 +99,7 @@ class ShardFolder:
     shards
         For each shard the sha256 of its files, by name of the array.
     about
-        What wrote the tiles, with which settings.
+        What wrote the tiles, with which settings, and ``about["sources"]``.
     """
 
     path: Path
@@ -80,6 +108,12 @@ class ShardFolder:
 
     def __len__(self) -> int:
         return len(self.shards)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources that samples name by their position; one, `SIMULATED`, where none are."""
+        named = self.about.get(SOURCES)
+        return (SIMULATED,) if named is None else tuple(Source(**one) for one in named)
 
 
 def write_shard(folder: Path, number: int, tiles: Tiles) -> dict[str, str]:
@@ -94,7 +128,18 @@ def write_shard(folder: Path, number: int, tiles: Tiles) -> dict[str, str]:
 
 
 def write_index(folder: Path, shards: list[dict[str, str]], about: Mapping[str, Any]) -> None:
-    """Write the index; it comes last, so that a folder cut off half-way has none."""
+    """Write the index; it comes last, so that a folder cut off half-way has none.
+
+    Parameters
+    ----------
+    folder
+        Where the shards are.
+    shards
+        What :func:`write_shard` returned for each.
+    about
+        What wrote the tiles. ``about["sources"]`` lists the sources that ``Tiles.source`` counts
+        through: ``[{"dataset": ..., "marker": ...}, ...]``; without it there is one, `SIMULATED`.
+    """
     index = {"format_version": FORMAT_VERSION, "about": dict(about), "shards": shards}
     (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
@@ -115,10 +160,10 @@ def open_shards(folder: str | Path) -> ShardFolder:
             f"no {INDEX} in {str(path)!r}: not a folder of shards, or its writing was cut off"
         )
     index = json.loads((path / INDEX).read_text(encoding="utf-8"))
-    if index.get("format_version") != FORMAT_VERSION:
+    if index.get("format_version") not in _READABLE:
         raise ValueError(
             f"shards in {str(path)!r} have format version {index.get('format_version')!r}; "
-            f"this nimbus reads {FORMAT_VERSION}. Write them again."
+            f"this nimbus reads {' and '.join(map(str, _READABLE))}. Write them again."
         )
     return ShardFolder(path, tuple(index["shards"]), index["about"])
 
@@ -137,6 +182,8 @@ def read_shard(folder: ShardFolder, number: int) -> Tiles:
         if _sha256(path) != sha256:
             raise ValueError(f"{str(path)!r} is damaged: its sha256 is not that of the index")
         arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if "source" not in arrays:  # format version 1
+        arrays["source"] = np.zeros(len(arrays["geometry"]), dtype=np.int32)
     return Tiles(**arrays)
 
 

@@ -136,6 +136,7 @@ def write_training_tiles(
         "random_state": random_state,
         "pixel_size_um": wanted.pixel_size_um,
         "settings": dataclasses.asdict(wanted),
+        "sources": [{"dataset": f"simulated {p}", "marker": "random"} for p in wanted.platforms],
     }
     write_index(path, sums, about)
 
@@ -156,7 +157,8 @@ def _field(settings: TileSettings, random_state: int, number: int) -> Tiles:
 
 def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
     """All tiles of one field: every channel on every piece of its tissue."""
-    platform = {**PLATFORMS, **VARIANTS}[str(rng.choice(list(settings.platforms)))]
+    name = str(rng.choice(list(settings.platforms)))
+    platform = {**PLATFORMS, **VARIANTS}[name]
     pixel = float(rng.choice(platform.pixel_sizes_um)) * float(rng.uniform(0.9, 1.1))
     factor = settings.pixel_size_um * _log_uniform(settings.zoom, rng) / pixel
     side = settings.tile_size * settings.tiles_per_side
@@ -173,7 +175,8 @@ def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
         plane, truth = _sample_channel(layout, visible, platform, rng)
         planes.append(area_average(plane, grid, box, origin=Box(0, n_pixels, 0, n_pixels)))
         truths.append(truth)
-    return cut(np.stack(planes), mask, ids, np.stack(truths), settings.tile_size)
+    source = settings.platforms.index(name)
+    return cut(np.stack(planes), mask, ids, np.stack(truths), settings.tile_size, source=source)
 
 
 def draw_layout_settings(rng: np.random.Generator) -> LayoutSettings:
@@ -247,6 +250,8 @@ def cut(
     ids: NDArray[np.int32],
     truth: NDArray[np.int8],
     size: int,
+    *,
+    source: int = 0,
 ) -> Tiles:
     """Square tiles of a field, the cells of each numbered from 1.
 
@@ -260,6 +265,8 @@ def cut(
         1, 0 or -1, ``(channel, cell)``.
     size
         Edge of a tile.
+    source
+        Index of the field's platform among the sources.
     """
     full = np.bincount(ids.ravel(), minlength=truth.shape[1] + 1)
     stored = np.round(np.clip(planes, 0, 1) * PLANE_MAX).astype(np.uint16)
@@ -277,7 +284,7 @@ def cut(
             parts.append(
                 Tiles(
                     stored[:, *here], geometry, labels, mask[here][None],
-                    new[None].astype(np.int32),
+                    new[None].astype(np.int32), np.full(len(planes), source, dtype=np.int32),
                 )
             )  # fmt: skip
     return merged(parts)
@@ -295,6 +302,7 @@ def merged(parts: list[Tiles]) -> Tiles:
         labels=np.concatenate([_widened(part.labels, n_cells) for part in parts]),
         masks=np.concatenate([part.masks for part in parts]),
         ids=np.concatenate([part.ids for part in parts]),
+        source=np.concatenate([part.source for part in parts]),
     )
 
 

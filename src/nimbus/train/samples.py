@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nimbus.core.shards import PLANE_MAX, ShardFolder, Tiles, read_shard
+from nimbus.core.shards import PLANE_MAX, ShardFolder, Source, Tiles, read_shard
 
 from .loss import UNDECIDED
 
@@ -30,16 +30,20 @@ class Batch:
         Cell of each pixel, int64 ``(n, y, x)``.
     labels
         1, 0 or -1, int64 ``(n, cell)``.
+    source
+        Index of each sample's source in those of the sampler, int64 ``(n,)``.
     """
 
     planes: Tensor
     masks: Tensor
     ids: Tensor
     labels: Tensor
+    source: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on `device`."""
-        return Batch(*(t.to(device) for t in (self.planes, self.masks, self.ids, self.labels)))
+        every = (self.planes, self.masks, self.ids, self.labels, self.source)
+        return Batch(*(tensor.to(device) for tensor in every))
 
 
 class TileSampler:
@@ -49,6 +53,8 @@ class TileSampler:
     ----------
     shards
         Tiles, shard by shard.
+    sources
+        Data set and marker that `source` of the shards counts through.
 
     Notes
     -----
@@ -56,8 +62,9 @@ class TileSampler:
     a resumed training sees what an unbroken one would have seen.
     """
 
-    def __init__(self, shards: list[Tiles]) -> None:
+    def __init__(self, shards: list[Tiles], sources: Sequence[Source] = ()) -> None:
         self.shards = shards
+        self.sources = tuple(sources)
         self.starts = np.cumsum([0] + [len(shard) for shard in shards])
 
     def __len__(self) -> int:
@@ -85,6 +92,7 @@ class TileSampler:
             turned(tiles.masks[geometry], turn),
             turned(tiles.ids[geometry], turn),
             tiles.labels[row],
+            int(tiles.source[row]),
         )
 
 
@@ -94,6 +102,7 @@ class _Sample:
     mask: NDArray[np.uint8]
     ids: NDArray[np.int32]
     labels: NDArray[np.int8]
+    source: int
 
 
 def turned(image: NDArray[Any], turn: int) -> NDArray[Any]:
@@ -114,11 +123,15 @@ def stacked(samples: list[_Sample]) -> Batch:
         masks=torch.from_numpy(np.stack([s.mask for s in samples]).astype(np.float32)),
         ids=torch.from_numpy(np.stack([s.ids for s in samples]).astype(np.int64)),
         labels=torch.from_numpy(labels),
+        source=torch.tensor([s.source for s in samples]),
     )
 
 
 def split(folders: Sequence[ShardFolder], *, held_out: int) -> tuple[TileSampler, TileSampler]:
     """Samplers of the shards to learn from and of the last `held_out` shards of each folder.
+
+    Both have the sources of all folders, one after the other, so that a source has one number in
+    the whole training.
 
     Raises
     ------
@@ -127,14 +140,18 @@ def split(folders: Sequence[ShardFolder], *, held_out: int) -> tuple[TileSampler
     """
     kept: list[Tiles] = []
     left_out: list[Tiles] = []
+    sources: list[Source] = []
     for folder in folders:
         if not 0 <= held_out < len(folder):
             raise ValueError(
                 f"cannot hold out {held_out} of the {len(folder)} shards in {str(folder.path)!r}; "
                 "write more or hold out fewer"
             )
-        shards = [read_shard(folder, number) for number in range(len(folder))]
+        first_source = np.int32(len(sources))
+        read = (read_shard(folder, number) for number in range(len(folder)))
+        shards = [replace(tiles, source=tiles.source + first_source) for tiles in read]
         first = len(shards) - held_out
         kept += shards[:first]
         left_out += shards[first:]
-    return TileSampler(kept), TileSampler(left_out)
+        sources += folder.sources
+    return TileSampler(kept, sources), TileSampler(left_out, sources)
