@@ -31,3 +31,25 @@ def test_an_unknown_model_is_told_with_the_nearest(nimbus):
     result = nimbus("models", "nimbus-x")
     assert result.exit_code == 1
     assert "did you mean 'nimbus-s'?" in result.stderr
+
+
+def test_weights_of_a_packaged_model_are_there_already(nimbus):
+    result = nimbus("models", "nimbus-s", "--download")
+    assert result.exit_code == 0
+    assert result.output.strip().endswith("nimbus-s.safetensors")
+
+
+def test_unpinned_weights_are_not_fetched_unasked(nimbus, tmp_path, monkeypatch):
+    monkeypatch.setenv("NIMBUS_CACHE_DIR", str(tmp_path))
+    result = nimbus("models", "nimbus-v1", "--download")
+    assert result.exit_code == 1
+    assert "nimbus models nimbus-v1 --download --allow-unverified" in " ".join(
+        result.stderr.split()
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_download_without_a_name_is_refused(nimbus):
+    result = nimbus("models", "--download")
+    assert result.exit_code == 1
+    assert "needs the name of a model" in result.stderr

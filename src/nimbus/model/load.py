@@ -89,7 +89,10 @@ def _from_hub(model: Registered, file: HubFile, allow_unverified: bool) -> Path:
         raise CheckpointError(
             f"model {model.name!r} is not pinned: revision and sha256 of {file.url} are unset in "
             "this release, so what the hub sends cannot be checked. Give the path of a file that "
-            "you trust, or say allow_unverified=True."
+            "you trust; or fetch it all the same, by "
+            f"`nimbus models {model.name} --download --allow-unverified` or "
+            f"nimbus.model.load_model({model.name!r}, allow_unverified=True).source, and give "
+            "the path that this prints or returns as model."
         )
     kept = cached_path(file)
     if kept.is_file() and kept.with_suffix(".json").is_file():
