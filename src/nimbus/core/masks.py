@@ -83,6 +83,30 @@ def mask_plane(labels: IntArray, grid: Grid, box: Box, *, origin: Box) -> NDArra
     return inside[1:-1:2, 1:-1:2].astype(np.uint8)
 
 
+def cell_plane(labels: IntArray, grid: Grid, box: Box, *, origin: Box) -> NDArray[np.int32]:
+    """Cell id of each network pixel, taken where :func:`mask_plane` samples it.
+
+    Parameters
+    ----------
+    labels, grid, box, origin
+        As in :func:`mask_plane`.
+
+    Returns
+    -------
+    Ids, axes ``(y, x)``, of the shape of `box`; 0 on the background and where there are no labels.
+
+    Examples
+    --------
+    >>> from nimbus.core.grid import same_grid
+    >>> labels = np.repeat([[7, 7, 7, 9, 9, 0]], 2, axis=0)
+    >>> cell_plane(labels, same_grid(labels.shape, 2.0), Box(0, 1, 0, 3), origin=Box(0, 2, 0, 6))
+    array([[7, 7, 9]], dtype=int32)
+    """
+    rows = grid.y.labels_of_half(2 * box.y0, 2 * box.y1)[::2]
+    columns = grid.x.labels_of_half(2 * box.x0, 2 * box.x1)[::2]
+    return _gathered(labels, rows, columns, origin).astype(np.int32)
+
+
 def _gathered(labels: IntArray, rows: IntArray, columns: IntArray, origin: Box) -> IntArray:
     """Ids at the given global rows and columns; 0 where there are no labels."""
     if labels.size == 0:

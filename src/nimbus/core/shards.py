@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ FORMAT_VERSION = 2
 """Version 1 had no sources; its folders are read as of one source, `SIMULATED`."""
 
 _READABLE = (1, FORMAT_VERSION)
+
+_MAPPED = frozenset({"planes", "masks", "ids"})
+"""Arrays that stay on disk until a sample is asked for; the others are small."""
 
 PLANE_MAX = 65535
 """Value of a plane's pixel that stands for an intensity of 1."""
@@ -141,7 +144,14 @@ def write_index(folder: Path, shards: list[dict[str, str]], about: Mapping[str, 
         through: ``[{"dataset": ..., "marker": ...}, ...]``; without it there is one, `SIMULATED`.
     """
     index = {"format_version": FORMAT_VERSION, "about": dict(about), "shards": shards}
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / INDEX, index)
+
+
+def write_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file that is either as it was or complete, also after a crash."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def open_shards(folder: str | Path) -> ShardFolder:
@@ -169,7 +179,7 @@ def open_shards(folder: str | Path) -> ShardFolder:
 
 
 def read_shard(folder: ShardFolder, number: int) -> Tiles:
-    """One shard, its planes mapped from disk, after its checksums were compared.
+    """One shard, its images mapped from disk, after its checksums were compared.
 
     Raises
     ------
@@ -181,10 +191,38 @@ def read_shard(folder: ShardFolder, number: int) -> Tiles:
         path = _path(folder.path, number, name)
         if _sha256(path) != sha256:
             raise ValueError(f"{str(path)!r} is damaged: its sha256 is not that of the index")
-        arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        mode: Literal["r"] | None = "r" if name in _MAPPED else None
+        arrays[name] = np.load(path, mmap_mode=mode, allow_pickle=False)
     if "source" not in arrays:  # format version 1
         arrays["source"] = np.zeros(len(arrays["geometry"]), dtype=np.int32)
     return Tiles(**arrays)
+
+
+def merged(parts: Sequence[Tiles]) -> Tiles:
+    """Several sets of tiles as one; rows of labels are filled up with -1.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    n_cells = max((part.labels.shape[1] for part in parts), default=0)
+    start = np.cumsum([0] + [len(part.masks) for part in parts])
+    return Tiles(
+        planes=np.concatenate([part.planes for part in parts]),
+        geometry=np.concatenate(
+            [part.geometry + np.int32(s) for part, s in zip(parts, start, strict=False)]
+        ),
+        labels=np.concatenate([_widened(part.labels, n_cells) for part in parts]),
+        masks=np.concatenate([part.masks for part in parts]),
+        ids=np.concatenate([part.ids for part in parts]),
+        source=np.concatenate([part.source for part in parts]),
+    )
+
+
+def _widened(labels: NDArray[np.int8], n_cells: int) -> NDArray[np.int8]:
+    missing = ((0, 0), (0, n_cells - labels.shape[1]))
+    return np.pad(labels, missing, constant_values=-1)
 
 
 def _path(folder: Path, number: int, name: str) -> Path:

@@ -24,7 +24,7 @@ from nimbus.core.boxes import Box
 from nimbus.core.grid import Grid, same_grid
 from nimbus.core.masks import mask_plane
 from nimbus.core.resample import area_average
-from nimbus.core.shards import PLANE_MAX, Tiles, write_index, write_shard
+from nimbus.core.shards import PLANE_MAX, Tiles, merged, write_index, write_shard
 
 from .effects import Effects
 from .fields import Channel, simulate_channel
@@ -288,27 +288,6 @@ def cut(
                 )
             )  # fmt: skip
     return merged(parts)
-
-
-def merged(parts: list[Tiles]) -> Tiles:
-    """Several sets of tiles as one."""
-    n_cells = max((part.labels.shape[1] for part in parts), default=0)
-    start = np.cumsum([0] + [len(part.masks) for part in parts])
-    return Tiles(
-        planes=np.concatenate([part.planes for part in parts]),
-        geometry=np.concatenate(
-            [part.geometry + np.int32(s) for part, s in zip(parts, start, strict=False)]
-        ),
-        labels=np.concatenate([_widened(part.labels, n_cells) for part in parts]),
-        masks=np.concatenate([part.masks for part in parts]),
-        ids=np.concatenate([part.ids for part in parts]),
-        source=np.concatenate([part.source for part in parts]),
-    )
-
-
-def _widened(labels: NDArray[np.int8], n_cells: int) -> NDArray[np.int8]:
-    missing = ((0, 0), (0, n_cells - labels.shape[1]))
-    return np.pad(labels, missing, constant_values=-1)
 
 
 def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import dask.array as da
-
-from nimbus.core.boxes import Box
 from nimbus.data.sources import OpenField
+from nimbus.engine.content import content_hash
 from nimbus.engine.predict import ScorePlan
 from nimbus.engine.predictors import PredictorSpec
-from nimbus.engine.source import read_box
-
-_SAMPLE = 64
-"""Side of the squares whose content enters the fingerprint."""
 
 
 def fingerprint(
@@ -47,17 +40,6 @@ def fingerprint(
             "channels": list(source.channels),
             "scales": source.scales.tolist(),
             "grid": repr(source.grid),
-            "content": _content(source.image) + _content(source.labels),
+            "content": content_hash(source.image) + content_hash(source.labels),
         }
     return entries
-
-
-def _content(array: da.Array) -> str:
-    """Hash of a square at the upper left, the middle and the lower right."""
-    digest = hashlib.sha256()
-    height, width = array.shape[-2:]
-    for y, x in ((0, 0), (height // 2, width // 2), (height - _SAMPLE, width - _SAMPLE)):
-        box = Box(y, y + _SAMPLE, x, x + _SAMPLE).clipped((height, width))
-        group = slice(0, 1) if array.ndim == 3 else None
-        digest.update(read_box(array, box, name="input", group=group).tobytes())
-    return digest.hexdigest()
