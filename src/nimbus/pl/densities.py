@@ -25,7 +25,7 @@ from nimbus.metrics.positivity import auroc
 
 from ._joint import Bins, bins_for, blended, finite_pairs, joint_counts, round_ticks
 from ._show import NEGATIVE, POSITIVE, AxesGiven, finish, flat_axes
-from ._values import layer_names, marker_values
+from nimbus.data.layers import layer_names, marker_values
 
 XScale = Literal["asinh", "linear"]
 
