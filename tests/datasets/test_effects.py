@@ -5,8 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nimbus.datasets.effects import Effects, blur, blur_wide, isolated_removed, record
+from nimbus.datasets import detector
+from nimbus.datasets.detector import isolated_removed
+from nimbus.datasets.effects import Effects, record
 from nimbus.datasets.layout import LayoutSettings, simulate_layout
+from nimbus.datasets.optics import blur, blur_wide
+from nimbus.datasets.patterns import Signal
 
 NONE = Effects(
     psf_um=0, spillover=0, haze=0, nuclear_haze=0, cell_haze=0, blobs=0, ghosts=0, shading=0,
@@ -27,9 +31,10 @@ def clean(layout):
     return image
 
 
-def recorded(clean, layout, **strengths):
+def recorded(clean, layout, *, other=None, **strengths):
     effects = dataclasses.replace(NONE, **strengths)
-    return record(clean, layout, effects, np.random.default_rng(1)).image
+    chance = np.random.default_rng(1)
+    return record(Signal(clean, clean), layout, effects, chance, other=other).image
 
 
 def test_without_effects_only_counting_noise_is_left(clean, layout):
@@ -41,7 +46,7 @@ def test_without_effects_only_counting_noise_is_left(clean, layout):
 
 def test_own_counts_are_those_before_blur_and_noise(clean, layout):
     effects = dataclasses.replace(NONE, psf_um=1.0, haze=0.5)
-    own = record(clean, layout, effects, np.random.default_rng(1)).own
+    own = record(Signal(clean, clean), layout, effects, np.random.default_rng(1)).own
 
     np.testing.assert_allclose(own, 100 * clean)
 
@@ -142,3 +147,101 @@ def test_a_wide_blur_on_a_coarse_grid_is_nearly_the_exact_one():
     image[20:40, 30:50] += 3
 
     np.testing.assert_allclose(blur_wide(image, 6.0), blur(image, 6.0), atol=0.25)
+
+
+def test_an_effect_that_is_switched_off_leaves_the_noise_of_the_others_alone(clean, layout):
+    both = recorded(clean, layout, read_noise=3.0, hot_pixels=0.01)
+    noise = recorded(clean, layout, read_noise=3.0)
+
+    same = both == noise
+    assert not same.all()
+    assert same.mean() > 0.98
+
+
+def test_another_marker_bleeds_through_where_it_is(clean, layout):
+    other = (layout.cells == 7).astype(np.float32)
+    assert recorded(clean, layout, other=other)[layout.cells == 7].max() == 0
+
+    image = recorded(clean, layout, other=other, bleed=0.1)
+
+    assert image[layout.cells == 7].mean() == pytest.approx(10, rel=0.2)
+    assert image[(layout.cells != 7) & (clean == 0)].max() == 0
+
+
+def test_misregistration_moves_the_signal_by_the_stated_distance(layout):
+    square = np.zeros(layout.shape, dtype=np.float32)
+    square[50:60, 60:70] = 1
+
+    def centre(image):
+        return np.argwhere(image > 50).mean(axis=0)
+
+    moved = centre(recorded(square, layout, shift_um=3.0)) - centre(recorded(square, layout))
+
+    assert np.hypot(*moved) * 0.5 == pytest.approx(3.0, abs=0.4)
+
+
+def test_overhang_reaches_the_neighbours_and_not_further(layout):
+    every = (layout.cells > 0).astype(np.float32)
+    far = blur(every, 16) < 0.02
+    outside = (every == 0) & ~far
+
+    image = recorded(every, layout, overhang=0.5)
+
+    assert recorded(every, layout)[outside].max() == 0
+    assert image[outside].mean() > 1
+
+
+@pytest.mark.parametrize(
+    "strength",
+    [{"granules": 0.5, "granule_light": 1.0}, {"elastin": 2.0}, {"debris": 10.0}],
+)
+def test_autofluorescence_and_debris_are_bright_in_some_places(layout, strength):
+    effects = dataclasses.replace(NONE, **strength)
+    dark = np.zeros(layout.shape, dtype=np.float32)
+    images = [
+        record(Signal(dark, dark), layout, effects, np.random.default_rng(seed)).image
+        for seed in range(5)
+    ]
+
+    assert 0.0005 < (np.stack(images) > 20).mean() < 0.5
+
+
+def test_red_cells_lie_in_vessels():
+    rng = np.random.default_rng(0)
+    layout = simulate_layout((150, 150), 0.5, LayoutSettings(vessels=60.0), rng)
+    image = recorded(np.zeros(layout.shape, dtype=np.float32), layout, red_cells=0.5)
+
+    assert layout.blood.any()
+    assert image[layout.blood].mean() > 10 * max(image[~layout.blood].mean(), 0.01)
+
+
+def test_granules_that_were_subtracted_too_much_are_holes(layout):
+    flat = np.ones(layout.shape, dtype=np.float32)
+    strengths = {"granules": 0.5, "granule_light": 3.0}
+    assert recorded(flat, layout, **strengths).min() > 0
+
+    assert (recorded(flat, layout, **strengths, holes=1.0) == 0).mean() > 0.01
+
+
+def test_seams_are_steps_of_the_gain():
+    gain = detector.seams((900, 900), 0.2, 0.5, np.random.default_rng(2))
+    steps = np.abs(np.diff(gain, axis=1)).max(axis=0)
+
+    assert steps.max() > 20 * np.median(steps)
+    assert (detector.seams((20, 30), 0.0, 0.5, np.random.default_rng(2)) == 1).all()
+
+
+def test_coarse_values_are_multiples_of_the_step():
+    np.testing.assert_array_equal(
+        detector.coarse(np.array([0.0, 2.9, 3.0, 7.5]), 3.0), [0.0, 0.0, 3.0, 6.0]
+    )
+
+
+def test_light_of_other_things_is_noted_as_such_and_haze_is_not(clean, layout):
+    def mimic(**strengths):
+        effects = dataclasses.replace(NONE, **strengths)
+        chance = np.random.default_rng(1)
+        return record(Signal(clean, clean), layout, effects, chance, other=1 - clean).mimic
+
+    assert mimic(haze=0.5, nuclear_haze=0.5).max() == 0
+    np.testing.assert_allclose(mimic(bleed=0.1), 10 * (1 - clean), atol=1e-3)

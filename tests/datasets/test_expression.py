@@ -53,6 +53,6 @@ def test_random_markers_differ_and_repeat_with_the_seed():
 
 
 def test_known_markers_name_existing_cell_types():
-    from nimbus.datasets.layout import CELL_TYPES
+    from nimbus.datasets.niches import CELL_TYPES
 
     assert {t for m in KNOWN.values() for t, _ in m.positive} <= set(CELL_TYPES)

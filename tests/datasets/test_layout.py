@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from nimbus.datasets.layout import NICHES, LayoutSettings, simulate_layout
-from nimbus.datasets.segmentation import SegmentationSettings, moved, segment
+from nimbus.datasets.architecture import ArchitectureSettings, simulate_architecture
+from nimbus.datasets.layout import LayoutSettings, simulate_layout
+from nimbus.datasets.niches import LYMPHOID, NICHES, draw_types
 
 
 def layout_of(seed=0, shape=(140, 150), pixel=0.5, n_cells=None, **settings):
@@ -80,31 +81,59 @@ def test_a_field_without_room_has_no_cells():
     assert layout_of(n_cells=0).n_cells == 0
 
 
-def test_nuclear_labels_are_smaller_and_expanded_ones_lie_between(layout):
+def plain(**settings):
+    none = {"lumen": 0.0, "follicles": 0.0, "glands": 0.0, "vessels": 0.0}
+    return ArchitectureSettings(**{**none, **settings})
+
+
+def test_a_vessel_has_blood_inside_a_wall_and_a_gland_a_lumen():
     rng = np.random.default_rng(0)
-    sizes = {
-        kind: (segment(layout, SegmentationSettings(kind), rng) > 0).sum()
-        for kind in ("nuclear", "expanded", "whole_cell")
-    }
+    tissue = simulate_architecture((300, 300), 0.5, plain(vessels=20.0), rng)
+    blood, wall = tissue.blood, tissue.is_in("vessel")
 
-    assert sizes["nuclear"] < 0.8 * sizes["whole_cell"]
-    assert sizes["nuclear"] < sizes["expanded"]
+    assert blood.any()
+    around = np.zeros_like(blood)
+    around[1:] |= blood[:-1]
+    around[:-1] |= blood[1:]
+    around &= ~blood
+    assert (wall[around] | tissue.is_in("lumen")[around]).mean() > 0.95
 
-
-def test_missed_cells_have_no_label(layout):
-    settings = SegmentationSettings("whole_cell", missed=0.5)
-    labels = segment(layout, settings, np.random.default_rng(0))
-
-    left = len(np.unique(labels[labels > 0])) / layout.n_cells
-    assert 0.3 < left < 0.7
+    glands = simulate_architecture((300, 300), 0.5, plain(glands=20.0), rng)
+    assert glands.is_in("lumen").any()
+    assert not glands.blood.any()
 
 
-def test_outlines_move_by_the_given_distance():
-    labels = np.zeros((11, 11), dtype=np.int32)
-    labels[4:7, 4:7] = 5
+def test_follicles_are_lymphoid():
+    rng = np.random.default_rng(0)
+    only_stroma = tuple(n for n in NICHES if n.name == "stroma")
 
-    grown, shrunk = moved(labels, 2.0), moved(labels, -0.5)
+    tissue = simulate_architecture((200, 200), 0.5, plain(niches=only_stroma, follicles=30.0), rng)
 
-    assert (grown > 0).sum() == 9 + 4 * 3 * 2 + 4  # two rows on each side, one pixel per corner
-    assert moved(labels, 0.0) is labels
-    assert (shrunk > 0).sum() < 9
+    assert 0.05 < tissue.is_in("lymphoid").mean() < 1
+
+
+def test_clustered_types_have_neighbours_of_their_type_and_others_alternate():
+    wave = np.sin(np.arange(3000) / 100)
+    kind = np.zeros(3000, dtype=int)
+
+    def same_as_next(clustering):
+        types = draw_types(kind, (LYMPHOID,), wave, clustering, np.random.default_rng(0))
+        return (types[1:] == types[:-1]).mean()
+
+    assert same_as_next(1.0) > 0.9
+    assert same_as_next(0.0) < 0.4
+
+
+def test_no_nucleus_comes_close_to_the_border_of_its_cell():
+    layout = layout_of(rim_um=1.0)
+
+    assert layout.edge_um[layout.nuclei > 0].min() >= 1.0
+    assert layout_of(rim_um=0.0).edge_um[layout_of(rim_um=0.0).nuclei > 0].min() < 0.5
+
+
+def test_giants_are_larger_than_their_neighbours():
+    def largest(giants):
+        layout = layout_of(giants=giants, lumen=0.0, size_spread=0.05)
+        return np.quantile(layout.radius_px, 0.95) / np.median(layout.radius_px)
+
+    assert largest(0.1) > 1.15 * largest(0.0)

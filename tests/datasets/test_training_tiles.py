@@ -6,13 +6,10 @@ import pytest
 from nimbus.core.boxes import Box
 from nimbus.core.grid import same_grid
 from nimbus.core.shards import open_shards, read_shard
-from nimbus.datasets.effects import Effects, Recorded
-from nimbus.datasets.fields import Channel
 from nimbus.datasets.training_tiles import (
     TileSettings,
     cut,
     ids_on_grid,
-    judged,
     simulate_tiles,
     write_training_tiles,
 )
@@ -44,18 +41,6 @@ def test_ids_are_taken_where_the_mask_plane_samples_them():
     ids = ids_on_grid(labels, same_grid(labels.shape, 2.0), Box(0, 4, 0, 6))
 
     np.testing.assert_array_equal(ids, np.tile([1, 3, 5, 7, 9, 11], (4, 1)))
-
-
-def test_a_positive_that_cannot_be_seen_is_undecided_and_a_negative_stays_negative():
-    #  cell 1 bright, cell 2 positive below the background, cell 3 negative
-    visible = np.repeat([[1, 2, 3]], 5, axis=0).repeat(5, axis=1)
-    own = np.where(visible == 1, 50.0, np.where(visible == 2, 0.5, 0.0)).astype(np.float32)
-    recorded = Recorded(image=own + 20, own=own)
-    channel = Channel(recorded, np.array([True, True, False]))
-
-    labels = judged(channel, visible, Effects(photons=50, read_noise=0))
-
-    np.testing.assert_array_equal(labels, [1, -1, 0])
 
 
 def test_cells_cut_by_the_tile_border_are_undecided():
@@ -129,3 +114,36 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path):
     one, two = (sorted((tmp_path / str(n)).iterdir()) for n in (1, 2))
     assert [path.name for path in one] == [path.name for path in two]
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+
+
+def test_an_effect_that_does_not_exist_is_named(tmp_path):
+    settings = dataclasses.replace(TINY, without=("hase",))
+
+    with pytest.raises(ValueError, match="effect 'hase' does not exist; did you mean 'haze'"):
+        write_training_tiles(tmp_path, settings=settings, show_progress_bar=False)
+
+
+def test_tiles_without_an_effect_are_the_same_tissue():
+    plain = simulate_tiles(TINY, np.random.default_rng(3))
+    bare = simulate_tiles(
+        dataclasses.replace(TINY, without=("haze", "nuclear_haze", "cell_haze")),
+        np.random.default_rng(3),
+    )
+
+    np.testing.assert_array_equal(plain.ids, bare.ids)
+    np.testing.assert_array_equal(plain.masks, bare.masks)
+    assert (plain.planes != bare.planes).any()
+
+
+def test_labels_without_merges_and_splits_are_those_of_single_cells():
+    settings = dataclasses.replace(TINY, n_channels=1)
+    names = ("merges", "splits", "missed_cells", "wrong_outlines", "shifts")
+    counts = [
+        [
+            simulate_tiles(dataclasses.replace(settings, without=w), np.random.default_rng(s)).ids
+            for s in range(4)
+        ]
+        for w in ((), names)
+    ]
+
+    assert any((a != b).any() for a, b in zip(*counts, strict=True))

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._types import AnyArray
+from nimbus._types import AnyArray, FloatArray
 
 from .effects import Effects
 from .fields import Channel, cell_means, simulate_channel
 from .layout import LayoutSettings, simulate_layout
 from .markers import Marker, named_marker
-from .patterns import PatternSettings, draw_pattern_settings
+from .pattern_settings import PatternSettings, draw_pattern_settings
 from .platforms import PLATFORMS, draw_effects
 from .segmentation import MaskKind, SegmentationSettings, segment
+from .switches import without
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class CohortSettings:
         The tissue.
     effects
         Strengths for all channels; None: each channel draws its own from the platform's range.
+    without
+        Names of effects (`nimbus.datasets.switches.EFFECTS`) that are left out.
     """
 
     shape: tuple[int, int] = (512, 512)
@@ -43,6 +46,7 @@ class CohortSettings:
     masks: MaskKind = "whole_cell"
     layout: LayoutSettings = field(default_factory=LayoutSettings)
     effects: Effects | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,8 +97,9 @@ class _ChannelSettings:
 def simulate_cohort(settings: CohortSettings, *, random_state: int) -> list[SimulatedField]:
     """All fields of a cohort.
 
-    A channel has the same marker, patterns and effects in all fields. Field ``i`` does not
-    depend on how many fields there are, nor a channel on how many channels follow it.
+    A channel has the same marker, patterns and effects in all fields; the channel before it may
+    bleed into it. Field ``i`` does not depend on how many fields there are, nor a channel on how
+    many channels follow it.
 
     Examples
     --------
@@ -115,11 +120,12 @@ def simulate_cohort(settings: CohortSettings, *, random_state: int) -> list[Simu
 def _draw_channel(
     name: str, settings: CohortSettings, rng: np.random.Generator
 ) -> _ChannelSettings:
-    effects = draw_effects(PLATFORMS[settings.platform], rng)
+    drawn = draw_effects(PLATFORMS[settings.platform], rng)
+    effects = drawn if settings.effects is None else settings.effects
     return _ChannelSettings(
-        marker=named_marker(name, rng),
-        patterns=draw_pattern_settings(rng),
-        effects=effects if settings.effects is None else settings.effects,
+        marker=without(named_marker(name, rng), settings.without),
+        patterns=without(draw_pattern_settings(rng), settings.without),
+        effects=without(effects, settings.without),
     )
 
 
@@ -129,15 +135,16 @@ def _simulate_field(
     platform = PLATFORMS[settings.platform]
     pixel = settings.pixel_size_um or platform.pixel_sizes_um[0]
     rng = np.random.default_rng([random_state, 1, number])
-    layout = simulate_layout(settings.shape, pixel, settings.layout, rng, n_cells=settings.n_cells)
+    tissue = without(settings.layout, settings.without)
+    layout = simulate_layout(settings.shape, pixel, tissue, rng, n_cells=settings.n_cells)
     labels = segment(layout, SegmentationSettings(settings.masks), rng)
-    channels = [
-        simulate_channel(
-            layout, c.marker, c.patterns, c.effects,
-            np.random.default_rng([random_state, 2, number, index]),
-        )
-        for index, c in enumerate(panel)
-    ]  # fmt: skip
+    channels: list[Channel] = []
+    before: FloatArray | None = None
+    for index, c in enumerate(panel):
+        chance = np.random.default_rng([random_state, 2, number, index])
+        drawn = simulate_channel(layout, c.marker, c.patterns, c.effects, chance, other=before)
+        channels.append(drawn)
+        before = drawn.clean
     image = np.stack([_stored(c, platform.dtype) for c in channels])
     area = np.bincount(labels.ravel(), minlength=layout.n_cells + 1)[1:]
     there = np.flatnonzero(area)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._types import IntArray
+from nimbus._types import FloatArray, IntArray
 
 from .effects import Effects, Recorded, record
 from .expression import draw_expression
 from .layout import Layout
 from .markers import Marker
-from .patterns import PatternSettings, signal
+from .pattern_settings import PatternSettings
+from .patterns import signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,13 @@ class Channel:
         Counts, and the part of them that is the marker's own.
     positive
         Truth of each cell of the layout, ``(n,)``.
+    clean
+        Signal before any effect, float32 ``(y, x)``: what bleeds into other channels.
     """
 
     recorded: Recorded
     positive: NDArray[np.bool_]
+    clean: NDArray[np.float32]
 
 
 def simulate_channel(
@@ -39,8 +43,10 @@ def simulate_channel(
     patterns: PatternSettings,
     effects: Effects,
     rng: np.random.Generator,
+    *,
+    other: FloatArray | None = None,
 ) -> Channel:
-    """Draw one channel of a field.
+    """Draw one channel of a field; `other` is the clean signal of one that bleeds into it.
 
     Examples
     --------
@@ -52,9 +58,11 @@ def simulate_channel(
     >>> channel.recorded.image.shape, len(channel.positive) == layout.n_cells
     ((60, 60), True)
     """
-    expression = draw_expression(layout.cell_type, marker, rng)
-    clean = signal(layout, marker, expression, patterns, rng)
-    return Channel(record(clean, layout, effects, rng), expression.positive)
+    levels, shapes, light = rng.spawn(3)
+    expression = draw_expression(layout.cell_type, marker, levels)
+    clean = signal(layout, marker, expression, patterns, shapes)
+    recorded = record(clean, layout, effects, light, other=other)
+    return Channel(recorded, expression.positive, clean.total)
 
 
 def cell_means(

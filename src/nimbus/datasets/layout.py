@@ -13,74 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from nimbus._types import BoolArray, FloatArray, IntArray
 
 from ._noise import smooth_noise
-
-NEIGHBOURS = 6
-"""A pixel belongs to one of this many nearest centres."""
-
-
-@dataclass(frozen=True, slots=True)
-class Niche:
-    """A kind of tissue: how its cells are packed and which types they are.
-
-    Parameters
-    ----------
-    name
-        Word for the niche.
-    spacing_um
-        No two centres are closer.
-    radius_um
-        Radius a cell has where its neighbours leave it room.
-    elongation
-        Typical ratio of the axes.
-    nucleus
-        Size of the nucleus relative to the cell.
-    cell_types
-        Weight of each type.
-    """
-
-    name: str
-    spacing_um: float
-    radius_um: float
-    elongation: float
-    nucleus: float
-    cell_types: tuple[tuple[str, float], ...]
-
-
-NICHES = (
-    Niche(
-        "lymphoid", 5.2, 4.4, 1.15, 0.80,
-        (("helper_t", 4), ("cytotoxic_t", 3), ("regulatory_t", 1), ("b_cell", 7),
-         ("macrophage", 1), ("dendritic", 1), ("plasma", 0.5)),
-    ),
-    Niche(
-        "epithelial", 7.6, 6.6, 1.3, 0.62,
-        (("epithelial", 20), ("cytotoxic_t", 1), ("macrophage", 0.5), ("dendritic", 0.3)),
-    ),
-    Niche(
-        "stroma", 8.0, 4.6, 2.2, 0.72,
-        (("fibroblast", 7), ("smooth_muscle", 3), ("endothelial", 2), ("macrophage", 2),
-         ("helper_t", 1), ("neutrophil", 0.7), ("plasma", 0.7)),
-    ),
-    Niche(
-        "mixed", 6.0, 5.2, 1.3, 0.70,
-        (("epithelial", 3), ("macrophage", 3), ("helper_t", 2), ("cytotoxic_t", 2),
-         ("fibroblast", 2), ("neutrophil", 1), ("endothelial", 1), ("b_cell", 1)),
-    ),
-)  # fmt: skip
-"""Niches of the default tissue; sizes are those of common histology textbooks, rounded."""
-
-CELL_TYPES = tuple(sorted({name for niche in NICHES for name, _ in niche.cell_types}))
+from .architecture import Architecture, ArchitectureSettings, simulate_architecture
+from .cells import Ellipses, consecutive, edge_distance, grow
+from .niches import NICHES, Niche, draw_types
 
 
 @dataclass(frozen=True, slots=True)
 class LayoutSettings:
-    """What is drawn before the cells are.
+    """What is drawn before the markers are.
 
     Parameters
     ----------
@@ -90,20 +34,37 @@ class LayoutSettings:
         Size of a patch of one niche.
     size
         Factor on all sizes of cells.
+    size_spread
+        Deviation of the logarithm of the cells' radii.
+    giants
+        Part of the cells that are 1.4 to 2.2 times as wide as their neighbours.
     lumen
         Part of the field without cells.
     crowding
         Factor on the number of centres: below 1, cells are taken out at random.
     warp_um
         How far outlines stray from ellipses.
+    rim_um
+        No nucleus comes closer to the border of its cell.
+    clustering
+        0: cell types alternate at random; 1: they lie in zones.
+    follicles, glands, vessels
+        Number per 100,000 square um.
     """
 
     niches: tuple[Niche, ...] = NICHES
     niche_um: float = 60.0
     size: float = 1.0
+    size_spread: float = 0.16
+    giants: float = 0.0
     lumen: float = 0.08
     crowding: float = 1.0
     warp_um: float = 0.7
+    rim_um: float = 0.4
+    clustering: float = 0.3
+    follicles: float = 0.6
+    glands: float = 0.8
+    vessels: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +89,10 @@ class Layout:
         Direction of each cell's long axis, radians.
     stroma
         True where fibres lie.
+    blood
+        True in the lumen of a vessel.
+    grain
+        Direction of the tissue, radians ``(y, x)``.
     """
 
     pixel_size_um: float
@@ -139,6 +104,8 @@ class Layout:
     radius_px: FloatArray
     angle: FloatArray
     stroma: BoolArray
+    blood: BoolArray
+    grain: NDArray[np.float32]
 
     @property
     def n_cells(self) -> int:
@@ -182,57 +149,50 @@ def simulate_layout(
     >>> layout.cells.shape, layout.n_cells > 10, bool((layout.nuclei <= layout.cells).all())
     ((80, 100), True, True)
     """
-    niche = _niche_map(shape, pixel_size_um, settings, rng)
-    centre, kind = _place(niche, pixel_size_um, settings, rng)
+    tissue = simulate_architecture(shape, pixel_size_um, _architecture(settings), rng)
+    centre, kind = _place(tissue, pixel_size_um, settings, rng)
     if n_cells is not None and n_cells < len(centre):
         keep = np.sort(rng.permutation(len(centre))[:n_cells])
         centre, kind = centre[keep], kind[keep]
-    shapes = _draw_ellipses(kind, pixel_size_um, settings, rng)
-    cells, nuclei = _grow(shape, centre, shapes, settings.warp_um / pixel_size_um, rng)
-    cells, nuclei, kept = _consecutive(cells, nuclei, len(centre))
-    names = np.array([n.name for n in settings.niches])
-    is_stroma = (np.append(names, "lumen") == "stroma")[niche]
+    outlines = _draw_ellipses(centre, kind, tissue, pixel_size_um, settings, rng)
+    cells, nuclei = grow(shape, outlines, settings.warp_um / pixel_size_um, rng)
+    edge_um = (edge_distance(cells) * pixel_size_um).astype(np.float32)
+    nuclei[edge_um < settings.rim_um] = 0
+    cells, nuclei, kept = consecutive(cells, nuclei, len(centre))
+    y, x = centre[kept].astype(int).T
+    zones = smooth_noise(shape, settings.niche_um / pixel_size_um, rng)[y, x]
     return Layout(
         pixel_size_um=pixel_size_um,
         cells=cells,
         nuclei=nuclei,
-        edge_um=(_edge_distance(cells) * pixel_size_um).astype(np.float32),
-        cell_type=_draw_types(kind[kept], settings.niches, rng),
+        edge_um=edge_um,
+        cell_type=draw_types(kind[kept], tissue.niches, zones, settings.clustering, rng),
         centre_px=centre[kept],
-        radius_px=shapes.radius[kept],
-        angle=shapes.angle[kept],
-        stroma=is_stroma,
+        radius_px=outlines.radius[kept],
+        angle=outlines.angle[kept],
+        stroma=tissue.is_in("stroma") | tissue.is_in("vessel"),
+        blood=tissue.blood,
+        grain=tissue.grain,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ellipses:
-    radius: FloatArray
-    elongation: FloatArray
-    angle: FloatArray
-    nucleus: FloatArray
-    offset: FloatArray
-
-
-def _niche_map(
-    shape: tuple[int, int], pixel: float, settings: LayoutSettings, rng: np.random.Generator
-) -> IntArray:
-    """Index of the niche of each pixel; the number of niches where there are no cells."""
-    length = settings.niche_um / pixel
-    weight = rng.normal(0.0, 0.7, len(settings.niches))
-    fields = [smooth_noise(shape, length, rng) + w for w in weight]
-    niche = np.argmax(np.stack(fields), axis=0)
-    empty = smooth_noise(shape, length / 2, rng)
-    if settings.lumen > 0:
-        niche[empty > np.quantile(empty, 1 - settings.lumen)] = len(settings.niches)
-    return np.asarray(niche)
+def _architecture(settings: LayoutSettings) -> ArchitectureSettings:
+    return ArchitectureSettings(
+        niches=settings.niches,
+        niche_um=settings.niche_um,
+        lumen=settings.lumen,
+        follicles=settings.follicles,
+        glands=settings.glands,
+        vessels=settings.vessels,
+    )
 
 
 def _place(
-    niche: IntArray, pixel: float, settings: LayoutSettings, rng: np.random.Generator
+    tissue: Architecture, pixel: float, settings: LayoutSettings, rng: np.random.Generator
 ) -> tuple[FloatArray, IntArray]:
     """Centres (pixels) and their niches: darts that keep the spacing of their niche."""
-    spacing = np.array([n.spacing_um for n in settings.niches]) * settings.size / pixel
+    niche = tissue.niche
+    spacing = np.array([n.spacing_um for n in tissue.niches]) * settings.size / pixel
     height, width = niche.shape
     n_darts = int(9 * height * width / spacing.min() ** 2) + 20
     darts = rng.random((n_darts, 2)) * niche.shape
@@ -260,101 +220,27 @@ def _disc(radius: float) -> BoolArray:
 
 
 def _draw_ellipses(
-    kind: IntArray, pixel: float, settings: LayoutSettings, rng: np.random.Generator
-) -> _Ellipses:
+    centre: FloatArray,
+    kind: IntArray,
+    tissue: Architecture,
+    pixel: float,
+    settings: LayoutSettings,
+    rng: np.random.Generator,
+) -> Ellipses:
     n = len(kind)
-    radius, elongation, nucleus = (
-        np.array([getattr(niche, name) for niche in settings.niches])[kind]
-        for name in ("radius_um", "elongation", "nucleus")
+    radius, elongation, nucleus, aligned = (
+        np.array([getattr(niche, name) for niche in tissue.niches])[kind]
+        for name in ("radius_um", "elongation", "nucleus", "aligned")
     )
-    return _Ellipses(
-        radius=radius * settings.size / pixel * rng.lognormal(0.0, 0.14, n),
+    y, x = centre.astype(int).T
+    along = tissue.grain[y, x] + rng.normal(0, 0.3, n)
+    giant = np.where(rng.random(n) < settings.giants, rng.uniform(1.4, 2.2, n), 1.0)
+    spread = rng.lognormal(0.0, settings.size_spread, n)
+    return Ellipses(
+        centre=centre,
+        radius=radius * settings.size / pixel * spread * giant,
         elongation=1 + (elongation - 1) * rng.gamma(2.0, 0.5, n),
-        angle=rng.uniform(0, np.pi, n),
+        angle=np.where(aligned, along, rng.uniform(0, np.pi, n)),
         nucleus=np.clip(nucleus * rng.normal(1.0, 0.09, n), 0.3, 0.95),
         offset=rng.normal(0.0, 0.10, (n, 2)),
     )
-
-
-def _grow(
-    shape: tuple[int, int],
-    centre: FloatArray,
-    ellipses: _Ellipses,
-    warp_px: float,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Each pixel goes to the ellipse it lies deepest in; nuclei are smaller ellipses."""
-    cells = np.zeros(shape, dtype=np.int32)
-    nuclei = np.zeros(shape, dtype=np.int32)
-    if len(centre) == 0:
-        return cells, nuclei
-    warp = [smooth_noise(shape, 4 * max(warp_px, 1), rng) * warp_px for _ in range(2)]
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    points = np.stack([y + warp[0], x + warp[1]], axis=-1).reshape(-1, 2)
-    reach = float((ellipses.radius * np.sqrt(ellipses.elongation)).max())
-    k = min(NEIGHBOURS, len(centre))
-    distance, near = cKDTree(centre).query(points, k=k, distance_upper_bound=reach)
-    near = near.reshape(len(points), k)
-    some = np.flatnonzero(np.isfinite(distance.reshape(len(points), k)[:, 0]))
-    candidates = np.minimum(near[some], len(centre) - 1)
-    depth = _depth(points[some][:, None], candidates, centre, ellipses)
-    depth[near[some] == len(centre)] = np.inf
-    best = np.argmin(depth, axis=1)
-    winner = np.take_along_axis(candidates, best[:, None], axis=1)[:, 0]
-    inside = np.take_along_axis(depth, best[:, None], axis=1)[:, 0] <= 1
-    cells.ravel()[some[inside]] = winner[inside] + 1
-    shifted = centre + ellipses.offset * ellipses.radius[:, None]
-    deep = _depth(points[some], winner, shifted, ellipses) <= ellipses.nucleus[winner]
-    nuclei.ravel()[some[inside & deep]] = winner[inside & deep] + 1
-    return cells, nuclei
-
-
-def _depth(
-    points: FloatArray, which: IntArray, centre: FloatArray, ellipses: _Ellipses
-) -> FloatArray:
-    """Distance of each point from the middle of an ellipse: 0 in the middle, 1 at its edge."""
-    delta = points - centre[which]
-    cos, sin = np.cos(ellipses.angle)[which], np.sin(ellipses.angle)[which]
-    stretch = np.sqrt(ellipses.elongation)[which]
-    along = (delta[..., 1] * cos + delta[..., 0] * sin) / stretch
-    across = (delta[..., 0] * cos - delta[..., 1] * sin) * stretch
-    return np.asarray(np.hypot(along, across) / ellipses.radius[which])
-
-
-def _consecutive(
-    cells: NDArray[np.int32], nuclei: NDArray[np.int32], n: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], IntArray]:
-    """Ids without gaps: a cell needs a nucleus; also the old index of each that is left."""
-    count = np.bincount(nuclei.ravel(), minlength=n + 1)
-    kept = np.flatnonzero(count[1:] > 0)
-    new = np.zeros(n + 1, dtype=np.int32)
-    new[kept + 1] = np.arange(1, len(kept) + 1)
-    return new[cells], new[nuclei], kept
-
-
-def _edge_distance(cells: IntArray) -> FloatArray:
-    """Distance in pixels from each pixel to the border of the nearest cell."""
-    border = np.zeros(cells.shape, dtype=bool)
-    for axis in (0, 1):
-        changed = np.diff(cells, axis=axis) != 0
-        first = [slice(None)] * 2
-        second = [slice(None)] * 2
-        first[axis], second[axis] = slice(None, -1), slice(1, None)
-        border[tuple(first)] |= changed
-        border[tuple(second)] |= changed
-    if not border.any():
-        return np.full(cells.shape, float(max(cells.shape)))
-    return np.asarray(ndimage.distance_transform_edt(~border))
-
-
-def _draw_types(
-    kind: IntArray, niches: tuple[Niche, ...], rng: np.random.Generator
-) -> NDArray[np.str_]:
-    draw = rng.random(len(kind))
-    out = np.empty(len(kind), dtype="<U24")
-    for index, niche in enumerate(niches):
-        names, weight = zip(*niche.cell_types, strict=True)
-        edges = np.cumsum(weight) / np.sum(weight)
-        here = kind == index
-        out[here] = np.array(names)[np.searchsorted(edges, draw[here], side="right")]
-    return out

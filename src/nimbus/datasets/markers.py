@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layout import CELL_TYPES
+from .niches import CELL_TYPES
 
 PATTERNS = ("membrane", "nuclear", "cytoplasm", "granular", "fibre")
 
@@ -121,6 +121,15 @@ ABSENT = 0.08
 UBIQUITOUS = 0.06
 """Part of the random markers that nearly every cell carries."""
 
+SCATTERED = 0.25
+"""Part of the random markers that cells carry whatever their type: positives among negatives."""
+
+SCATTERED_SHARE = (0.01, 0.7)
+"""Range of the part of the cells that are positive then, drawn on the logarithm."""
+
+ALL_DIM = 0.08
+"""Part of the random markers whose positives are all dim."""
+
 
 def random_marker(rng: np.random.Generator) -> Marker:
     """A marker of random pattern on random cell types: what a network is trained on."""
@@ -131,7 +140,7 @@ def random_marker(rng: np.random.Generator) -> Marker:
         pattern=pattern,
         positive=positive,
         process=float(rng.choice([0.0, 0.3, 0.8], p=[0.6, 0.25, 0.15])),
-        dim=float(rng.uniform(0.1, 0.6)),
+        dim=float(rng.choice([rng.uniform(0.1, 0.6), 1.0], p=[1 - ALL_DIM, ALL_DIM])),
         spread=float(rng.uniform(0.25, 0.8)),
     )
 
@@ -143,7 +152,10 @@ def _random_positive(pattern: str, rng: np.random.Generator) -> list[tuple[str, 
     if kind < ABSENT + UBIQUITOUS:
         return [(name, float(rng.uniform(0.8, 1.0))) for name in CELL_TYPES]
     there = MESENCHYME if pattern == "fibre" else CELL_TYPES
+    if kind < ABSENT + UBIQUITOUS + SCATTERED:
+        share = float(np.exp(rng.uniform(*np.log(SCATTERED_SHARE))))
+        return [(name, share) for name in there]
     n_types = min(1 + rng.geometric(0.45), len(there))
     chosen = rng.permutation(there)[:n_types]
-    share = [float(rng.choice([rng.uniform(0.03, 0.4), rng.uniform(0.7, 1.0)])) for _ in chosen]
-    return [(str(name), p) for name, p in zip(chosen, share, strict=True)]
+    parts = [float(rng.choice([rng.uniform(0.03, 0.4), rng.uniform(0.7, 1.0)])) for _ in chosen]
+    return [(str(name), p) for name, p in zip(chosen, parts, strict=True)]

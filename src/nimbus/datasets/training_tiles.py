@@ -28,11 +28,16 @@ from nimbus.core.shards import PLANE_MAX, Tiles, merged, write_index, write_shar
 
 from .effects import Effects
 from .fields import Channel, simulate_channel
-from .layout import NICHES, Layout, LayoutSettings, simulate_layout
-from .markers import KNOWN, random_marker
-from .patterns import draw_pattern_settings
+from .judgement import judged
+from .layout import LayoutSettings, simulate_layout
+from .markers import KNOWN, Marker, random_marker
+from .niches import NICHES
+from .pattern_settings import PatternSettings, draw_pattern_settings
+from .places import find_places
 from .platforms import PLATFORMS, VARIANTS, Platform, draw_effects
-from .segmentation import draw_segmentation, moved, segment
+from .scales import draw_scale
+from .segmentation import draw_segmentation, segment
+from .switches import EFFECTS, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,9 @@ class TileSettings:
         Fields in one file.
     platforms
         Each field draws one of these: names of `PLATFORMS` and `VARIANTS`.
+    without
+        Effects that are left out, to measure what each is worth: names of
+        `nimbus.datasets.switches.EFFECTS`, such as ``"haze"``, ``"bleed"`` or ``"merges"``.
     """
 
     n_fields: int = 400
@@ -67,15 +75,11 @@ class TileSettings:
     zoom: tuple[float, float] = (0.7, 1.4)
     fields_per_shard: int = 50
     platforms: tuple[str, ...] = (*PLATFORMS, *VARIANTS)
+    without: tuple[str, ...] = ()
 
 
-MIN_Z, MIN_CONTRAST = 3.0, 0.3
-"""A positive is undecided when its own counts are less than this many deviations of the noise, or
-less than this part of all other counts in its place."""
-
-LIT_QUANTILES = (0.98, 0.99, 0.995, 0.999)
-ALL_QUANTILES = (0.995, 0.998, 0.999, 0.9995, 0.9999)
-"""Quantiles of the positive pixels, or of all, that a tile's scale is drawn from."""
+KNOWN_SHARE = 0.2
+"""Part of the channels whose marker is one of `KNOWN`; the others are random."""
 
 MIN_VISIBLE = 0.4
 """A cell of which less than this part lies in the tile is undecided."""
@@ -107,7 +111,7 @@ def write_training_tiles(
     Raises
     ------
     ValueError
-        For a platform that does not exist.
+        For a platform or an effect that does not exist.
 
     Examples
     --------
@@ -121,6 +125,7 @@ def write_training_tiles(
     """
     wanted = settings if settings is not None else TileSettings()
     require_known("platform", wanted.platforms, [*PLATFORMS, *VARIANTS])
+    require_known("effect", wanted.without, EFFECTS)
     path = Path(folder)
     sums: list[dict[str, str]] = []
     pending: list[Tiles] = []
@@ -163,18 +168,26 @@ def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
     factor = settings.pixel_size_um * _log_uniform(settings.zoom, rng) / pixel
     side = settings.tile_size * settings.tiles_per_side
     n_pixels = int(np.ceil(side * factor)) + 1
-    layout = simulate_layout((n_pixels, n_pixels), pixel, draw_layout_settings(rng), rng)
-    labels = segment(layout, draw_segmentation(rng), rng)
+    tissue = without(draw_layout_settings(rng), settings.without)
+    layout = simulate_layout((n_pixels, n_pixels), pixel, tissue, rng)
+    labels = segment(layout, without(draw_segmentation(rng), settings.without), rng)
     grid = same_grid(layout.shape, factor)
     box = Box(0, side, 0, side)
     mask = mask_plane(labels, grid, box, origin=Box(0, n_pixels, 0, n_pixels))
     ids = ids_on_grid(labels, grid, box)
-    visible = np.where(moved(labels, 1.0 / pixel) == layout.cells, layout.cells, 0)
+    places = find_places(labels, layout)
     planes, truths = [], []
-    for _ in range(settings.n_channels):
-        plane, truth = _sample_channel(layout, visible, platform, rng)
+    before: Channel | None = None
+    for chance in rng.spawn(settings.n_channels):
+        recipe = draw_recipe(platform, settings.without, chance)
+        before = simulate_channel(
+            layout, recipe.marker, recipe.patterns, recipe.effects, chance,
+            other=None if before is None else before.clean,
+        )  # fmt: skip
+        scale = draw_scale(before, recipe.effects, chance)
+        plane = np.clip(before.recorded.image / np.float32(scale), 0, 1)
         planes.append(area_average(plane, grid, box, origin=Box(0, n_pixels, 0, n_pixels)))
-        truths.append(truth)
+        truths.append(judged(before, places, recipe.effects, scale))
     source = settings.platforms.index(name)
     return cut(np.stack(planes), mask, ids, np.stack(truths), settings.tile_size, source=source)
 
@@ -187,54 +200,37 @@ def draw_layout_settings(rng: np.random.Generator) -> LayoutSettings:
         niches=tuple(NICHES[i] for i in sorted(chosen)),
         niche_um=float(rng.uniform(25, 110)),
         size=_log_uniform((0.82, 1.4), rng),
+        size_spread=float(rng.uniform(0.1, 0.3)),
+        giants=float(rng.choice([0.0, rng.uniform(0.01, 0.12)], p=[0.5, 0.5])),
         lumen=float(rng.choice([0.0, rng.uniform(0, 0.3)])),
         crowding=float(rng.choice([1.0, rng.uniform(0.5, 1.0)])),
         warp_um=float(rng.uniform(0.3, 1.1)),
+        rim_um=float(rng.uniform(0.1, 0.9)),
+        clustering=float(rng.choice([0.0, rng.uniform(0.0, 0.9)])),
+        follicles=float(rng.uniform(0, 4)),
+        glands=float(rng.uniform(0, 3)),
+        vessels=float(rng.uniform(0, 5)),
     )
 
 
-def _sample_channel(
-    layout: Layout, visible: IntArray, platform: Platform, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """One channel over its scale and clipped, and the truth of each cell."""
-    known = rng.random() < 0.2
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a channel is made of."""
+
+    marker: Marker
+    patterns: PatternSettings
+    effects: Effects
+
+
+def draw_recipe(platform: Platform, left_out: tuple[str, ...], rng: np.random.Generator) -> Recipe:
+    """Marker, patterns and effects of one channel."""
+    known = rng.random() < KNOWN_SHARE
     marker = KNOWN[str(rng.choice(list(KNOWN)))] if known else random_marker(rng)
     effects = draw_effects(platform, rng)
-    channel = simulate_channel(layout, marker, draw_pattern_settings(rng), effects, rng)
-    scale = draw_scale(channel, effects, rng)
-    plane = np.clip(channel.recorded.image / np.float32(scale), 0, 1)
-    return plane, judged(channel, visible, effects)
-
-
-def draw_scale(channel: Channel, effects: Effects, rng: np.random.Generator) -> float:
-    """Divisor of a channel: some percentile of this field, or what other fields would give."""
-    image = channel.recorded.image
-    lit = image[image > 0]
-    positive = bool(lit.size) and rng.random() < 0.6
-    pixels, quantiles = (lit, LIT_QUANTILES) if positive else (image, ALL_QUANTILES)
-    quantile = float(rng.choice(quantiles))
-    scale = float(np.quantile(pixels, quantile)) * _log_uniform((0.6, 3.0), rng)
-    if not channel.positive.any() and rng.random() < 0.6:
-        elsewhere = effects.photons * float(rng.uniform(1.0, 3.0))
-        scale = max(scale, elsewhere)
-    return max(scale, 1.0 if effects.photons < 20 else 0.05 * effects.photons)
-
-
-def judged(channel: Channel, visible: IntArray, effects: Effects) -> NDArray[np.int8]:
-    """Label of each cell: its truth, or -1 for a positive that cannot be seen."""
-    n = len(channel.positive)
-    ids = visible.ravel()
-    area = np.bincount(ids, minlength=n + 1)[1:]
-    own, total = (
-        np.bincount(ids, weights=v.ravel(), minlength=n + 1)[1:]
-        for v in (channel.recorded.own, channel.recorded.image)
+    patterns = draw_pattern_settings(rng)
+    return Recipe(
+        without(marker, left_out), without(patterns, left_out), without(effects, left_out)
     )
-    other = np.maximum(total - own, 0) + 0.02 * effects.photons * area
-    noise = np.sqrt(own + other + area * effects.read_noise**2 + 1)
-    seen = (own / noise > MIN_Z) & (own > MIN_CONTRAST * other)
-    label = channel.positive.astype(np.int8)
-    label[channel.positive & ~seen] = -1
-    return label
 
 
 def ids_on_grid(labels: IntArray, grid: Grid, box: Box) -> NDArray[np.int32]:

@@ -1,0 +1,119 @@
+"""What a careful observer would say of each label: positive, negative, or that no eye can tell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nimbus._types import BoolArray, FloatArray
+
+from .effects import Effects
+from .fields import Channel
+from .places import Places
+
+MIN_Z, MIN_CONTRAST = 3.5, 0.3
+"""A positive is seen when its own counts are more than so many deviations of the rest of the
+light in its place, and more than this part of that light."""
+
+MIN_COUNTS = 5.0
+"""Fewer counts of its own make no positive visible."""
+
+MIN_VALUE = 0.006
+"""A positive whose own mean is below this part of the scale is as dark as the background."""
+
+LIKE_POSITIVE = 0.6
+"""A negative is undecided when foreign light that looks like a cell's own reaches this part of
+what dim positives of the channel have (quarter of them are dimmer)."""
+
+LIKE_SCALE = 0.15
+"""The same, as a part of the scale, for a channel without visible positives."""
+
+HALF_SHARE = 0.35
+"""A visible positive that fills less of a merged label than this leaves it undecided."""
+
+_NEGATIVE, _UNDECIDED, _POSITIVE = 0, 1, 2
+_LABEL = np.array([0, -1, 1], dtype=np.int8)
+
+
+def judged(channel: Channel, places: Places, effects: Effects, scale: float) -> NDArray[np.int8]:
+    """Label of each id 1 to n of the label image: 1, 0, or -1 where no eye can tell.
+
+    A label is positive if one visible positive fills a good part of it.
+
+    Parameters
+    ----------
+    channel
+        The channel: its counts and its truth.
+    places
+        Members of the labels.
+    effects
+        Effects of the channel.
+    scale
+        What the channel is divided by.
+    """
+    area = places.sums(np.ones(places.image.shape))
+    recorded = channel.recorded
+    own, total, mimic = (places.sums(v) for v in (recorded.own, recorded.image, recorded.mimic))
+    total = total - area * max(effects.offset, 0)
+    positive = channel.positive[places.cell - 1]
+    seen = positive & visible(own, total, area, effects)
+    seen &= own > MIN_VALUE * scale * area
+    fooled = ~positive & deceptive(own, total, mimic, area, seen, scale)
+    rank = np.where(positive | fooled, _UNDECIDED, _NEGATIVE)
+    rank[seen & (places.share >= HALF_SHARE)] = _POSITIVE
+    best = np.full(places.n_labels + 1, _NEGATIVE)
+    np.maximum.at(best, places.label, rank)
+    known = np.zeros(places.n_labels + 1, dtype=bool)
+    known[places.label] = True
+    best[~known] = _UNDECIDED
+    return np.asarray(_LABEL[best[1:]])
+
+
+def visible(own: FloatArray, total: FloatArray, area: FloatArray, effects: Effects) -> BoolArray:
+    """Whether the cell's own counts in each place stand out from all others, and arrived.
+
+    Parameters
+    ----------
+    own
+        Expected counts of the cell's own molecules in each place.
+    total
+        All counts there, as recorded.
+    area
+        Pixels of the place.
+    effects
+        Effects of the channel.
+    """
+    other = np.maximum(total - own, 0)
+    noise = np.sqrt(other + area * effects.read_noise**2 + 1)
+    stands_out = (own > MIN_Z * noise) & (own > MIN_CONTRAST * other)
+    return np.asarray(stands_out & (own >= MIN_COUNTS) & (total > 0.4 * own))
+
+
+def deceptive(
+    own: FloatArray,
+    total: FloatArray,
+    mimic: FloatArray,
+    area: FloatArray,
+    seen: BoolArray,
+    scale: float,
+) -> BoolArray:
+    """Whether light from elsewhere looks in each place as if it were the cell's own.
+
+    Parameters
+    ----------
+    own, total, area
+        As for :func:`visible`.
+    mimic
+        Expected counts of such light.
+    seen
+        Places of visible positives.
+    scale
+        What the channel is divided by.
+    """
+    mean = mimic / np.maximum(area, 1)
+    if np.count_nonzero(seen) >= 3:
+        least = LIKE_POSITIVE * float(np.quantile(own[seen] / area[seen], 0.25))
+    else:
+        least = LIKE_SCALE * scale
+    rest = np.maximum(total - mimic, 0)
+    return np.asarray((mean > least) & (mimic > MIN_CONTRAST * rest) & (mimic >= MIN_COUNTS))
