@@ -2,6 +2,21 @@
 
 from .augment import AugmentSettings
 from .calibrate import Calibration, calibrate, centred, folded
-from .loop import FitSettings, fit
+from .finetune import Finetuned, FinetuneSettings, finetune
+from .loop import fit
+from .robust import RobustSettings
+from .settings import FitSettings
 
-__all__ = ["AugmentSettings", "Calibration", "FitSettings", "calibrate", "centred", "fit", "folded"]
+__all__ = [
+    "AugmentSettings",
+    "Calibration",
+    "FinetuneSettings",
+    "Finetuned",
+    "FitSettings",
+    "RobustSettings",
+    "calibrate",
+    "centred",
+    "finetune",
+    "fit",
+    "folded",
+]

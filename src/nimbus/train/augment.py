@@ -1,8 +1,8 @@
-"""Changes of brightness, sharpness and noise that leave the labels true."""
+"""Changes of brightness, sharpness, noise and shape that leave the labels true."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nimbus._types import FloatArray
+
+from .deform import displacements, moved
+from .samples import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class AugmentSettings:
         Deviation of the blur, and the part of samples that is blurred.
     blurred
         Part of the samples that is blurred.
+    contrast
+        Factor on the distance from the plane's mean.
+    contrasted
+        Part of the samples whose contrast changes.
+    shift_px
+        Deviation of the elastic deformation, in pixels.
+    deformed
+        Part of the samples that is deformed; masks and cells move with their channel.
     """
 
     log_gain: tuple[float, float] = (0.35, 1.6)
@@ -35,17 +46,23 @@ class AugmentSettings:
     noise: tuple[float, float] = (0.0, 0.02)
     blur_px: tuple[float, float] = (0.3, 0.8)
     blurred: float = 0.25
+    contrast: tuple[float, float] = (0.8, 1.2)
+    contrasted: float = 0.25
+    shift_px: tuple[float, float] = (0.5, 1.5)
+    deformed: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was drawn for each sample of a batch, ``(n,)`` each."""
+    """What was drawn for each sample of a batch, ``(n,)`` each; None: no such change."""
 
     gain: Tensor
     offset: Tensor
     noise: Tensor
     blur_px: Tensor
     seed: int
+    contrast: Tensor | None = None
+    shift_px: Tensor | None = None
 
 
 def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> Change:
@@ -58,6 +75,35 @@ def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> 
         noise=_tensor(rng.uniform(*settings.noise, n)),
         blur_px=_tensor(np.where(is_blurred, rng.uniform(*settings.blur_px, n), 0.0)),
         seed=int(rng.integers(2**62)),
+        contrast=_tensor(_some(n, settings.contrast, settings.contrasted, rng, else_=1.0)),
+        shift_px=_tensor(_some(n, settings.shift_px, settings.deformed, rng, else_=0.0)),
+    )
+
+
+def _some(
+    n: int, bounds: tuple[float, float], part: float, rng: np.random.Generator, *, else_: float
+) -> FloatArray:
+    """Draws for a part of the samples, `else_` for the others."""
+    chosen = rng.random(n) < part
+    return np.where(chosen, rng.uniform(*bounds, n), else_)
+
+
+def augmented(batch: Batch, change: Change) -> Batch:
+    """`batch` after `change`: deformed first, planes, masks and ids alike, then :func:`changed`.
+
+    A cell that the deformation leaves without pixels has no part in the loss.
+    """
+    if change.shift_px is None or not bool((change.shift_px > 0).any()):
+        return replace(batch, planes=changed(batch.planes, change))
+    height, width = batch.planes.shape[1:]
+    shifts = displacements(change.shift_px, (height, width), seed=change.seed + 1)
+    shifts = shifts.to(batch.planes.device)
+    planes = moved(batch.planes, shifts, mode="bilinear")
+    return replace(
+        batch,
+        planes=changed(planes, change),
+        masks=moved(batch.masks, shifts, mode="nearest"),
+        ids=moved(batch.ids.float(), shifts, mode="nearest").long(),
     )
 
 
@@ -75,6 +121,9 @@ def changed(planes: Tensor, change: Change) -> Tensor:
     generator = torch.Generator().manual_seed(change.seed)
     noise = torch.randn(planes.shape, generator=generator).to(device)
     out = blurred(planes, change.blur_px.to(device))
+    if change.contrast is not None:
+        mean = out.mean(dim=(1, 2), keepdim=True)
+        out = mean + (out - mean) * _column(change.contrast, device)
     out = out * _column(change.gain, device) + _column(change.offset, device)
     return (out + noise * _column(change.noise, device)).clamp(0, 1)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 had neither a history of losses nor a scaler; it is read as without them."""
+
+_READABLE = (1, FORMAT_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,10 @@ class TrainingState:
         Parameters and buffers of the network, and their moving average.
     optimizer
         State of the optimizer.
+    losses
+        The history of losses that cells are selected by; None: not selected so far.
+    scaler
+        State of the gradient's scaling in float16.
     """
 
     step: int
@@ -36,6 +43,8 @@ class TrainingState:
     weights: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
     optimizer: Mapping[str, Any]
+    losses: Tensor | None = None
+    scaler: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_state(path: Path, state: TrainingState) -> None:
@@ -47,6 +56,8 @@ def save_state(path: Path, state: TrainingState) -> None:
         "weights": dict(state.weights),
         "average": dict(state.average),
         "optimizer": dict(state.optimizer),
+        "losses": state.losses,
+        "scaler": dict(state.scaler),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -64,9 +75,9 @@ def load_state(path: Path) -> TrainingState:
     """
     content = torch.load(path, map_location="cpu", weights_only=True)
     version = content.pop("format_version", None)
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise ValueError(
             f"checkpoint {str(path)!r} has format version {version!r}; this nimbus resumes "
-            f"version {FORMAT_VERSION} alone. Start a new training in another folder."
+            f"{' and '.join(map(str, _READABLE))}. Start a new training in another folder."
         )
     return TrainingState(**content)

@@ -20,11 +20,34 @@ def cell_loss(
     *,
     border_weight: float = BORDER_WEIGHT,
 ) -> Tensor:
-    """Mean binary cross-entropy over the decided cells of a batch.
+    """Mean of :func:`cell_losses` over the decided cells of a batch, a scalar; 0 without any.
+
+    Background and undecided cells have no part in it and get no gradient.
+
+    Examples
+    --------
+    >>> ids = torch.tensor([[[1, 1, 2, 0]]])
+    >>> loss = cell_loss(torch.zeros(1, 1, 1, 4), torch.ones(1, 1, 4), ids, torch.tensor([[1, -1]]))
+    >>> round(float(loss), 4)
+    0.6931
+    """
+    losses = cell_losses(logits, masks, ids, labels, border_weight=border_weight)
+    counted = torch.isfinite(losses)
+    return losses[counted].sum() / max(int(counted.sum()), 1)
+
+
+def cell_losses(
+    logits: Tensor,
+    masks: Tensor,
+    ids: Tensor,
+    labels: Tensor,
+    *,
+    border_weight: float = BORDER_WEIGHT,
+) -> Tensor:
+    """Binary cross-entropy of each cell, ``(n, cell)``; NaN for undecided and absent cells.
 
     For each cell it is the mean of two: of its pixels' own cross-entropies, and the cross-entropy
-    of its mean probability, which is what the score of a cell will be. Background and undecided
-    cells have no part in it and get no gradient.
+    of its mean probability, which is what the score of a cell will be.
 
     Parameters
     ----------
@@ -39,16 +62,12 @@ def cell_loss(
     border_weight
         Weight of the pixels of a cell outside its interior.
 
-    Returns
-    -------
-    A scalar; 0 where no cell is decided.
-
     Examples
     --------
     >>> ids = torch.tensor([[[1, 1, 2, 0]]])
-    >>> loss = cell_loss(torch.zeros(1, 1, 1, 4), torch.ones(1, 1, 4), ids, torch.tensor([[1, -1]]))
-    >>> round(float(loss), 4)
-    0.6931
+    >>> ones, labels = torch.ones(1, 1, 4), torch.tensor([[1, -1]])
+    >>> cell_losses(torch.zeros(1, 1, 1, 4), ones, ids, labels)
+    tensor([[0.6931,    nan]])
     """
     n, n_columns = labels.shape
     offset = torch.arange(n, device=ids.device)[:, None, None] * (n_columns + 1)
@@ -68,7 +87,9 @@ def cell_loss(
     of_score = F.binary_cross_entropy(
         mean_score.clamp(1e-5, 1 - 1e-5), padded[there].to(logits.dtype), reduction="none"
     )
-    return (mean_loss + of_score).sum() / (2 * max(int(there.sum()), 1))
+    out = torch.full(total.shape, torch.nan, dtype=logits.dtype, device=logits.device)
+    out = out.masked_scatter(there, (mean_loss + of_score) / 2)
+    return out.reshape(n, n_columns + 1)[:, 1:]
 
 
 def cell_means(values: Tensor, weights: Tensor, ids: Tensor, n_columns: int) -> Tensor:

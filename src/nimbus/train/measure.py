@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nimbus.model.card import Aggregate
+
 from .loss import UNDECIDED, cell_means
 from .samples import Batch, TileSampler
 
@@ -22,7 +24,8 @@ class CellScores:
     Parameters
     ----------
     score, logit
-        Mean over the interior of each cell, ``(cell,)``; cells without interior are left out.
+        Mean over the interior of each cell, or over all of its pixels, ``(cell,)``; cells without
+        interior are left out.
     truth
         1 or 0.
     """
@@ -34,22 +37,45 @@ class CellScores:
 
 @torch.no_grad()
 def score_cells(
-    net: nn.Module, sampler: TileSampler, *, every: int = 1, device: str = "cpu"
+    net: nn.Module,
+    sampler: TileSampler,
+    *,
+    every: int = 1,
+    aggregate: Aggregate = "interior",
+    device: str = "cpu",
 ) -> CellScores:
-    """Scores of the decided cells of every `every`-th sample; the network is left as it was."""
-    was_training = net.training
+    """Scores of the decided cells of every `every`-th sample; the network is left as it was.
+
+    Parameters
+    ----------
+    net
+        Gives logits.
+    sampler
+        Its samples are taken in order.
+    every
+        Every which sample is used.
+    aggregate
+        Pixels that a score averages: the ``"interior"``, or the whole ``"cell"``.
+    device
+        Where the network is.
+    """
+    modes = {module: module.training for module in net.modules()}  # some may be frozen
     net.eval()
-    parts = [_scored(net, b.to(device)) for b in sampler.in_order(size=BATCH, every=every)]
-    net.train(was_training)
+    batches = sampler.in_order(size=BATCH, every=every)
+    parts = [_scored(net, batch.to(device), aggregate) for batch in batches]
+    for module, was_training in modes.items():
+        module.training = was_training
     return CellScores(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _scored(net: nn.Module, batch: Batch) -> tuple[NDArray[np.float64], ...]:
+def _scored(net: nn.Module, batch: Batch, aggregate: Aggregate) -> tuple[NDArray[np.float64], ...]:
     logit = net(torch.stack([batch.planes, batch.masks], dim=1))[:, 0].double()
     n_columns = batch.labels.shape[1]
+    weights = batch.masks.double()
+    if aggregate == "cell":
+        weights = torch.ones_like(weights)
     score, mean_logit = (
-        cell_means(values, batch.masks.double(), batch.ids, n_columns)
-        for values in (logit.sigmoid(), logit)
+        cell_means(values, weights, batch.ids, n_columns) for values in (logit.sigmoid(), logit)
     )
     kept = (batch.labels != UNDECIDED) & torch.isfinite(score)
     return tuple(v[kept].cpu().numpy() for v in (score, mean_logit, batch.labels))

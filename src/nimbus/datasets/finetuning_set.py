@@ -1,0 +1,115 @@
+"""A user's few labelled cells as tiles, some fields held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from spatialdata import SpatialData
+
+from nimbus._check import listed, require_known
+from nimbus._keys import Layers
+from nimbus.core.scalerule import ScaleRule
+from nimbus.data.layers import layer_names, layer_values
+from nimbus.data.tables import region_rows
+
+from .cut_settings import CutSettings
+from .training_set import write_training_set
+
+LEARN, JUDGE = "train", "validation"
+
+
+def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
+    sdata: SpatialData,
+    folder: str | Path,
+    *,
+    layer: str = Layers.GOLD,
+    rule: ScaleRule,
+    pixel_size_um: float,
+    judged: float = 0.25,
+    table_key: str = "table",
+    image_key: str | Mapping[str, str] | None = None,
+    labels_key: str | Sequence[str] | None = None,
+    channels: Sequence[str] | None = None,
+    pixel_size: float | Mapping[str, float] | None = None,
+    scales: Mapping[str, float] | None = None,
+    random_state: int = 0,
+    show_progress_bar: bool = True,
+) -> dict[str, Path]:
+    """Cut the fields with labelled cells into tiles that do not overlap.
+
+    Parameters
+    ----------
+    sdata
+        Its table holds `layer`: 1 positive, 0 negative, -1 unlabelled.
+    folder
+        Where the tiles are written.
+    layer
+        Name of the layer.
+    rule, pixel_size_um
+        Scale and pixel size of the model.
+    judged
+        Share of the labelled fields that is held out, at least one.
+    table_key, image_key, labels_key, channels, pixel_size, scales
+        As in :func:`nimbus.tl.score`.
+    random_state
+        Seed of the choice of fields.
+    show_progress_bar
+        Show what is done.
+
+    Returns
+    -------
+    Folders ``"train"`` and ``"validation"``; where one field alone has labelled cells, of
+    ``"all"``.
+
+    Raises
+    ------
+    ValueError
+        Without table, layer or labelled cell, and for all that
+        :func:`nimbus.datasets.write_training_set` refuses.
+    """
+    fields = _labelled_fields(sdata, table_key, layer, labels_key)
+    split: dict[str, list[str]] | None = None
+    if len(fields) > 1:
+        order = np.random.default_rng(random_state).permutation(len(fields))
+        n_judged = min(max(1, round(judged * len(fields))), len(fields) - 1)
+        split = {
+            LEARN: [fields[k] for k in sorted(order[n_judged:])],
+            JUDGE: [fields[k] for k in sorted(order[:n_judged])],
+        }
+    return write_training_set(
+        sdata,
+        folder,
+        layer=layer,
+        split=split,
+        settings=CutSettings(overlap=0, scale=rule, pixel_size_um=pixel_size_um),
+        image_key=image_key,
+        labels_key=labels_key,
+        table_key=table_key,
+        channels=channels,
+        pixel_size=pixel_size,
+        scales=scales,
+        random_state=random_state,
+        show_progress_bar=show_progress_bar,
+    )
+
+
+def _labelled_fields(
+    sdata: SpatialData, table_key: str, layer: str, labels_key: str | Sequence[str] | None
+) -> list[str]:
+    """Labels elements with at least one decided cell."""
+    require_known("table", [table_key], list(sdata.tables))
+    table = sdata.tables[table_key]
+    require_known("layer", [layer], layer_names(table))
+    values = layer_values(table, layer, list(range(table.n_vars)))
+    asked = [labels_key] if isinstance(labels_key, str) else labels_key
+    every = region_rows(table).items()
+    regions = {r: rows for r, (rows, _) in every if asked is None or r in asked}
+    found = sorted(r for r, rows in regions.items() if (np.isin(values[rows], (0, 1))).any())
+    if not found:
+        raise ValueError(
+            f"layer {layer!r} has no labelled cell (1 or 0) in {listed(regions)}; label some cells "
+            "first"
+        )
+    return found

@@ -1,0 +1,360 @@
+"""Fine-tuning: a model goes on learning from a user's few labelled cells."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from nimbus._keys import Layers
+from nimbus._optional import required_module
+from nimbus.core.shards import INDEX, open_shards
+from nimbus.metrics.positivity import auroc, average_precision, f1_at
+from nimbus.model.card import Aggregate, ModelCard
+from nimbus.model.checkpoint import save_checkpoint
+from nimbus.model.load import LoadedModel, load_model
+from nimbus.model.unet import UNet
+
+from .augment import AugmentSettings, augmented, draw_change
+from .average import Weights, averaged, decay_at, weights_of
+from .begin import generator_at, parameter_groups, train_mode
+from .holdout import Parts, held_out, labelled
+from .loss import UNDECIDED, cell_loss
+from .measure import CellScores, score_cells
+from .samples import TileSampler
+
+LEARN, JUDGE = "train", "validation"
+"""Folders that :func:`nimbus.datasets.write_training_set` makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneSettings:
+    """Settings of a fine-tuning; small steps, so that little is forgotten.
+
+    Parameters
+    ----------
+    n_steps
+        At most so many.
+    batch_size
+        Tiles of a step.
+    learning_rate
+        Constant after the warm-up.
+    warmup_steps
+        Steps over which the rate rises from 0.
+    weight_decay
+        Of AdamW; not on biases and batch norms.
+    clip
+        Largest norm of the gradient.
+    average_decay
+        Of the moving average of the weights, per step; the average is what is judged and kept.
+    judged
+        Share of the fields that is held out; of the tiles, where one field is labelled; of the
+        cells, where all are in one tile.
+    measure_every
+        Steps between two measurements on the held-out cells.
+    patience
+        Stop after so many measurements without a better one.
+    seed
+        Of the choice of held-out cells, the batches and the augmentation.
+    """
+
+    n_steps: int = 400
+    batch_size: int = 8
+    learning_rate: float = 2e-4
+    warmup_steps: int = 20
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    average_decay: float = 0.95
+    judged: float = 0.25
+    measure_every: int = 20
+    patience: int = 5
+    seed: int = 0
+
+
+GENTLE = AugmentSettings(log_gain=(0.7, 1.4), offset=(-0.01, 0.01), noise=(0.0, 0.01), blurred=0.1)
+"""Changes smaller than in training: the user's images are what the model shall fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuned:
+    """What came of a fine-tuning.
+
+    Parameters
+    ----------
+    path
+        The new weights, to be given as ``model``; their card lies beside them.
+    card
+        The card.
+    before, after
+        Measures on the held-out cells: ``cross_entropy``, ``auroc``, ``average_precision``,
+        ``f1_at_0.5`` and ``cells``; NaN where one class is missing.
+    best_step
+        Step whose weights were kept; 0: those of the start, because none was better.
+    """
+
+    path: Path
+    card: ModelCard
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    best_step: int
+
+
+def finetune(  # noqa: PLR0913 - the public signature
+    data: Any,
+    out: str | Path,
+    *,
+    truth_layer: str = Layers.GOLD,
+    model: str | Path = "nimbus-s",
+    name: str | None = None,
+    settings: FinetuneSettings | None = None,
+    augment: AugmentSettings | None = None,
+    device: str = "cpu",
+    show_progress_bar: bool = True,
+    **where: Any,
+) -> Finetuned:
+    """Train a model further on a few labelled cells of your own.
+
+    Some labelled fields are held out (of one field some tiles; of one tile some cells). Training
+    stops when the cross-entropy of the held-out cells' scores does not get better, and the weights
+    that were best on them are kept. Batch norms keep the statistics that the model came with: a
+    few tiles would give poor ones. Unlabelled cells and background are not learned from.
+
+    Parameters
+    ----------
+    data
+        A SpatialData object whose table has `truth_layer`; or a folder of tiles of
+        :func:`nimbus.datasets.write_training_set`, or several: with ``train`` and ``validation``
+        in it the second is held out.
+    out
+        Folder for the new model.
+    truth_layer
+        Layer with 1 (positive), 0 (negative) and -1 (unlabelled); read from SpatialData alone.
+    model
+        Registered name, or path of a ``.safetensors`` or published ``.pt``, to begin with.
+    name
+        Of the new model; None: that of `model` with ``-finetuned``.
+    settings, augment
+        None: the defaults, and gentle changes.
+    device
+        Where to train.
+    show_progress_bar
+        Show one.
+    **where
+        With SpatialData: ``table_key``, ``image_key``, ``labels_key``, ``channels``,
+        ``pixel_size`` and ``scales``, as in :func:`nimbus.tl.score`.
+
+    Returns
+    -------
+    Path and card of the new model (``out/name.safetensors``), and measures before and after.
+
+    Warns
+    -----
+    UserWarning
+        Where no step was better than the start: its weights are kept, under the new name. Where a
+        measure (AUROC, average precision, F1 at 0.5) of the held-out cells fell although their
+        cross-entropy got better.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two labelled cells, and all that loading the model or cutting tiles refuses.
+    TypeError
+        For arguments of `where` that do not exist, or with tiles.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nimbus.datasets import tissue
+    >>> sdata = tissue(shape=(96, 96), markers=["CD3", "CD20"], n_fovs=2, random_state=0)
+    >>> few = FinetuneSettings(n_steps=2, batch_size=2, measure_every=1)
+    >>> tuned = finetune(
+    ...     sdata, tempfile.mkdtemp(), truth_layer="truth", settings=few, show_progress_bar=False
+    ... )
+    >>> tuned.path.name, tuned.after["cross_entropy"] <= tuned.before["cross_entropy"]
+    ('nimbus-s-finetuned.safetensors', True)
+    """
+    wanted = settings if settings is not None else FinetuneSettings()
+    parent = load_model(model)
+    with tempfile.TemporaryDirectory(prefix="nimbus-tiles-") as folder:
+        if isinstance(data, str | Path | Sequence):
+            if where:
+                raise TypeError(f"{sorted(where)} belong to SpatialData, not to folders of tiles")
+            parts = _parts([data] if isinstance(data, str | Path) else list(data), wanted)
+        else:
+            where |= {"layer": truth_layer, "show_progress_bar": show_progress_bar}
+            parts = _parts(_cut(data, Path(folder), parent.card, wanted, where), wanted)
+        changes = augment if augment is not None else GENTLE
+        best = _learned(parent, parts, wanted, changes, device, show_progress_bar)
+    _warn(best)
+    new = name if name is not None else f"{parent.card.name}-finetuned"
+    path = Path(out) / f"{new}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    net = copy.deepcopy(parent.net)
+    net.load_state_dict(best.weights)
+    card = save_checkpoint(path, net, _card(parent, new, parts, best))
+    return Finetuned(path, card, best.before, best.after, best.step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best weights so far."""
+
+    step: int
+    weights: Weights
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+
+def _learned(
+    parent: LoadedModel,
+    parts: Parts,
+    settings: FinetuneSettings,
+    changes: AugmentSettings,
+    device: str,
+    show_progress_bar: bool,
+) -> _Best:
+    """The loop; of all measured averages the one with the smallest cross-entropy."""
+    net, judge = (copy.deepcopy(parent.net).to(device) for _ in range(2))
+    net.requires_grad_(True)
+    optimizer = torch.optim.AdamW(parameter_groups(net, settings.weight_decay))
+    average = weights_of(net)
+    before = _measured(judge, average, parts.judge, parent.card.aggregate, device)
+    best = _Best(0, average, before, before)
+    train_mode(net, freeze_batch_norm=True)
+    for step in tqdm(range(settings.n_steps), disable=not show_progress_bar):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup_steps)
+        batch = parts.learn.batch(step, size=settings.batch_size, seed=settings.seed).to(device)
+        change = draw_change(len(batch.planes), changes, generator_at(step, settings.seed))
+        batch = augmented(batch, change)
+        logits = net(torch.stack([batch.planes, batch.masks], dim=1))
+        loss = cell_loss(logits, batch.masks, batch.ids, batch.labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
+        optimizer.step()
+        average = averaged(average, net, decay=decay_at(step, settings.average_decay))
+
+        done = step + 1
+        if done % settings.measure_every and done != settings.n_steps:
+            continue
+        now = _measured(judge, average, parts.judge, parent.card.aggregate, device)
+        if now["cross_entropy"] < best.after["cross_entropy"]:
+            best = _Best(done, average, before, now)
+        elif done - best.step >= settings.patience * settings.measure_every:
+            break
+    return replace(best, weights={k: v.cpu() for k, v in best.weights.items()})
+
+
+def _cut(
+    sdata: Any,
+    folder: Path,
+    card: ModelCard,
+    settings: FinetuneSettings,
+    where: Mapping[str, Any],
+) -> list[Path]:
+    """Tiles of the labelled fields. Imported late: training on tiles needs no SpatialData."""
+    datasets = required_module("nimbus.datasets.finetuning_set", extra="train")
+    datasets.write_finetuning_set(
+        sdata,
+        folder,
+        rule=card.scale,
+        pixel_size_um=card.pixel_size_um,
+        judged=settings.judged,
+        random_state=settings.seed,
+        **where,
+    )
+    return [folder]
+
+
+def _parts(given: Sequence[str | Path], settings: FinetuneSettings) -> Parts:
+    """What is learned from and what judges: given as folders, or drawn."""
+    learn: list[Path] = []
+    judge: list[Path] = []
+    for folder in map(Path, given):
+        is_split = not (folder / INDEX).is_file() and (folder / LEARN / INDEX).is_file()
+        learn.append(folder / LEARN if is_split else folder)
+        if is_split and (folder / JUDGE / INDEX).is_file():
+            judge.append(folder / JUDGE)
+    tiles = labelled([open_shards(folder) for folder in learn])
+    if judge:
+        judging = labelled([open_shards(folder) for folder in judge])
+        return Parts(TileSampler([tiles]), TileSampler([judging]), "field")
+    return held_out(tiles, part=settings.judged, rng=np.random.default_rng([settings.seed, 2]))
+
+
+def _measured(
+    judge: UNet, weights: Weights, sampler: TileSampler, aggregate: Aggregate, device: str
+) -> dict[str, float]:
+    judge.load_state_dict(weights)
+    cells = score_cells(judge, sampler, aggregate=aggregate, device=device)
+    return {
+        "cross_entropy": _cross_entropy(cells),
+        "auroc": auroc(cells.score, cells.truth),
+        "average_precision": average_precision(cells.score, cells.truth),
+        "f1_at_0.5": f1_at(cells.score, cells.truth),
+        "cells": float(len(cells.truth)),
+    }
+
+
+def _cross_entropy(cells: CellScores) -> float:
+    score = np.clip(cells.score, 1e-5, 1 - 1e-5)
+    right = np.where(cells.truth == 1, score, 1 - score)
+    return float(-np.log(right).mean()) if len(right) else float("nan")
+
+
+def _warn(best: _Best) -> None:
+    if best.step == 0:
+        warnings.warn(
+            f"fine-tuning made the scores of the {best.before['cells']:.0f} held-out cells no "
+            "better; the weights of the start are kept. Label more cells, or more different ones.",
+            UserWarning,
+            stacklevel=3,
+        )
+    fallen = [
+        f"{name} {best.before[name]:.3f} to {best.after[name]:.3f}"
+        for name in ("auroc", "average_precision", "f1_at_0.5")
+        if best.after[name] < best.before[name]
+    ]
+    if fallen:
+        warnings.warn(
+            "fine-tuning made the cross-entropy of the held-out cells better and "
+            f"other measures worse: {', '.join(fallen)}",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _card(parent: LoadedModel, name: str, parts: Parts, best: _Best) -> ModelCard:
+    learned, judged = _counts(parts.learn), _counts(parts.judge)
+    told = (
+        f"Fine-tuned from {parent.card.name!r} (sha256 {parent.sha256}) on {learned[1]} positive "
+        f"and {learned[0]} negative cells; {judged[1]} and {judged[0]} held out by {parts.unit}. "
+        f"Weights of step {best.step}. The parent: {parent.card.training_data}"
+    )
+    before, after = (
+        {key: round(value, 4) for key, value in values.items() if np.isfinite(value)}
+        for values in (best.before, best.after)
+    )
+    return replace(
+        parent.card,
+        name=name,
+        training_data=told,
+        metrics={"held-out cells before": before, "held-out cells after": after},
+        sha256="",
+    )
+
+
+def _counts(sampler: TileSampler) -> tuple[int, int]:
+    """Negative and positive labels; a cell counts once for each marker."""
+    labels = np.concatenate([t.labels[t.labels != UNDECIDED] for t in sampler.shards])
+    return int((labels == 0).sum()), int((labels == 1).sum())
