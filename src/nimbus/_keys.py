@@ -19,6 +19,10 @@ class Suffix:
     STD = "_std"
     POSITIVE = "_positive"
     SCALE = "_scale"
+    CALIBRATED = "_calibrated"
+    THRESHOLD = "_threshold"
+    LOWER = "_lower"
+    UPPER = "_upper"
 
 
 class Obs:
@@ -41,3 +45,6 @@ class Attrs:
 
 MICROMETER = "micrometer"
 """The unit under which a coordinate system is entered in ``attrs[Attrs.UNITS]``."""
+
+ALL_MARKERS = "all markers"
+"""Stands for the name of a marker where all of them are pooled."""

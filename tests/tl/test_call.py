@@ -38,3 +38,51 @@ def test_markers_may_have_thresholds_of_their_own():
 def test_what_is_not_there_is_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
         nimbus.tl.call(table(), **options)
+
+
+def calibrated_table():
+    scores = np.array([[0.1, 0.1], [0.3, 0.3], [0.5, 0.5], [0.7, 0.7], [0.9, 0.9], [np.nan, 1.0]])
+    adata = AnnData(np.zeros(scores.shape), layers={"nimbus": scores})
+    adata.var_names = ["CD3", "CD8"]
+    adata.var["mine_threshold"] = [0.4, 0.8]
+    adata.var["mine_lower"] = [0.2, 0.2]
+    adata.var["mine_upper"] = [0.6, 0.6]
+    adata.uns["mine"] = {"layer": "nimbus"}
+    return adata
+
+
+def test_thresholds_of_a_calibration_are_taken_by_its_key():
+    adata = calibrated_table()
+    nimbus.tl.call(adata, threshold="mine")
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 0], [0, 0, 1, 1, 1, -1])
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 1], [0, 0, 0, 0, 1, 1])
+
+
+def test_undecided_scores_are_not_called_on_request_nor_those_between_band_and_threshold():
+    adata = calibrated_table()
+    nimbus.tl.call(adata, threshold="mine", abstain=True)
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 0], [0, -1, -1, 1, 1, -1])
+    # the threshold 0.8 lies above the band: 0.7 is too low to be called and too high to be denied
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 1], [0, -1, -1, -1, 1, 1])
+
+
+def test_an_infinite_threshold_calls_nobody():
+    adata = calibrated_table()
+    nimbus.tl.call(adata, threshold={"CD8": np.inf})
+    assert (adata.layers["nimbus_positive"][:, 1] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": "yours"}, "'yours' is no key of nimbus.tl.calibrate; there is 'mine'"),
+        ({"threshold": "mine", "layer": "other"}, "belong to the layer 'nimbus', not to 'other'"),
+        ({"abstain": True}, "abstain=True takes the undecided band"),
+        ({"threshold": {"CD3": np.nan}}, "between 0 and 1"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused(options, message):
+    adata = calibrated_table()
+    adata.layers["other"] = adata.layers["nimbus"]
+    with pytest.raises(ValueError, match=message):
+        nimbus.tl.call(adata, **options)

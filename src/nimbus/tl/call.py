@@ -6,21 +6,24 @@ from collections.abc import Mapping
 
 import numpy as np
 from anndata import AnnData
+from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import listed, require_known
 from nimbus._keys import Layers, Suffix
+from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import table_of
 
 UNDEFINED = -1
-"""Call of a score that is NaN."""
+"""Call of a score that is NaN, or that calibration found too unsure."""
 
 
 def call(
     adata: AnnData | SpatialData,
     *,
     layer: str = Layers.SCORE,
-    threshold: float | Mapping[str, float] = 0.5,
+    threshold: float | Mapping[str, float] | str = 0.5,
+    abstain: bool = False,
     table_key: str = "table",
     key_added: str | None = None,
 ) -> None:
@@ -33,7 +36,13 @@ def call(
     layer
         Scores in [0, 1], ``(cells, markers)``.
     threshold
-        One for all markers, or ``{marker: threshold}``; markers that are not named get 0.5.
+        One for all markers; or ``{marker: threshold}``, where markers that are not named get 0.5
+        and an infinite one calls no cell; or the key of :func:`nimbus.tl.calibrate`
+        (``"nimbus_calibrated"``), which takes the thresholds found there.
+    abstain
+        Call no cell whose score lies in the undecided band of its marker; it needs the key of
+        :func:`nimbus.tl.calibrate` as `threshold`. Where the threshold lies outside the band, the
+        cells between the two are not called either.
     table_key
         Table of a SpatialData object.
     key_added
@@ -41,12 +50,13 @@ def call(
 
     Returns
     -------
-    None. Sets ``layers[key_added]``: int8, 1 positive, 0 negative, -1 where the score is NaN.
+    None. Sets ``layers[key_added]``: int8, 1 positive, 0 negative, -1 where the score is NaN or,
+    with `abstain`, undecided.
 
     Raises
     ------
     ValueError
-        An unknown layer or marker, or a threshold outside [0, 1].
+        An unknown layer, marker or key, or a threshold outside [0, 1].
 
     Examples
     --------
@@ -57,14 +67,66 @@ def call(
            [ 0, -1]], dtype=int8)
     """
     table = table_of(adata, table_key)
-    require_known("layer", [layer], [str(name) for name in table.layers if name is not None])
-    scores = np.asarray(table.layers[layer])
-    markers = [str(name) for name in table.var_names]
+    require_known("layer", [layer], layer_names(table))
+    scores = layer_values(table, layer, list(range(table.n_vars)))
+    if isinstance(threshold, str):
+        cut = _calibrated(table, threshold, Suffix.THRESHOLD, layer)
+    else:
+        cut = _given(threshold, [str(name) for name in table.var_names])
+    undefined = np.isnan(scores) | np.isnan(cut)
+    if abstain:
+        undefined |= _unsure(table, scores, cut, threshold, layer)
+    positive = np.where(undefined, UNDEFINED, scores >= cut).astype(np.int8)
+    table.layers[key_added or layer + Suffix.POSITIVE] = positive
+
+
+def _given(threshold: float | Mapping[str, float], markers: list[str]) -> NDArray[np.float64]:
+    """Threshold of each marker, as the caller says."""
     given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(markers, threshold)
     require_known("marker", given, markers)
-    wrong = {name: value for name, value in given.items() if not 0 <= value <= 1}
+    wrong = {name: v for name, v in given.items() if not (0 <= v <= 1 or v == np.inf)}
     if wrong:
         raise ValueError(f"thresholds are scores between 0 and 1, not {wrong}")
-    cut = np.array([given.get(name, 0.5) for name in markers])
-    positive = np.where(np.isnan(scores), UNDEFINED, scores >= cut).astype(np.int8)
-    table.layers[key_added or layer + Suffix.POSITIVE] = positive
+    return np.array([given.get(name, 0.5) for name in markers], dtype=np.float64)
+
+
+def _calibrated(table: AnnData, key: str, suffix: str, layer: str) -> NDArray[np.float64]:
+    """A number of each marker that :func:`nimbus.tl.calibrate` stored under `key`."""
+    calibrated = [
+        str(name)
+        for name, record in table.uns.items()
+        if f"{name}{suffix}" in table.var and isinstance(record, Mapping) and "layer" in record
+    ]
+    if key not in calibrated:
+        raise ValueError(
+            f"threshold={key!r} is no key of nimbus.tl.calibrate; there is {listed(calibrated)}. "
+            "Run it first, or give a number or {marker: number}"
+        )
+    own = str(table.uns[key]["layer"])
+    if own != layer:
+        raise ValueError(
+            f"the thresholds of {key!r} belong to the layer {own!r}, not to {layer!r}; pass "
+            f"layer={own!r}"
+        )
+    values: NDArray[np.float64] = table.var[key + suffix].to_numpy(dtype=np.float64)
+    return values
+
+
+def _unsure(
+    table: AnnData,
+    scores: NDArray[np.floating],
+    cut: NDArray[np.float64],
+    key: object,
+    layer: str,
+) -> NDArray[np.bool_]:
+    """Cells in the undecided band, widened to the threshold."""
+    if not isinstance(key, str):
+        raise ValueError(
+            "abstain=True takes the undecided band of nimbus.tl.calibrate; pass its key, as in "
+            "threshold='nimbus_calibrated'"
+        )
+    lower, upper = (_calibrated(table, key, end, layer) for end in (Suffix.LOWER, Suffix.UPPER))
+    inside: NDArray[np.bool_] = (scores >= np.minimum(lower, cut)) & (
+        scores < np.maximum(upper, cut)
+    )
+    return inside
