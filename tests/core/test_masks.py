@@ -7,7 +7,7 @@ from skimage.segmentation import find_boundaries
 
 from nimbus.core.boxes import Box
 from nimbus.core.grid import Axis, Grid, same_grid
-from nimbus.core.masks import inner_border, label_window, mask_plane
+from nimbus.core.masks import cell_plane, inner_border, label_window, mask_plane
 
 
 def drawn(shape=(67, 91), seed=0):
@@ -71,3 +71,19 @@ def test_labels_of_a_part_of_the_image_leave_the_rest_background():
     rows = np.flatnonzero(plane.any(axis=1))
     assert rows.min() >= 4
     assert rows.max() <= 9
+
+
+def test_ids_lie_where_the_mask_plane_samples_them_in_every_part():
+    labels = drawn((41, 37), seed=2)
+    grid = same_grid(labels.shape, 1.7)
+    height, width = grid.network_shape
+    whole = Box(0, height, 0, width)
+    all_of_it = Box(0, 41, 0, 37)
+    ids = cell_plane(labels, grid, whole, origin=all_of_it)
+
+    assert ids.dtype == np.int32
+    assert (ids[mask_plane(labels, grid, whole, origin=all_of_it) > 0] > 0).all()
+    for box in (Box(3, 9, 0, 11), Box(10, height, 7, width)):
+        window = label_window(grid, box)
+        part = cell_plane(labels[window.slices], grid, box, origin=window)
+        np.testing.assert_array_equal(part, ids[box.slices])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+from anndata import AnnData
 from scipy import ndimage
 from spatialdata import SpatialData
+from spatialdata.models import TableModel
 
 from nimbus.data.fields import Field, build_sdata
 
@@ -55,3 +58,27 @@ def draw_sdata(
 def brightness(planes):
     """A model without weights: mostly the channel, and a little of the mask."""
     return planes[:, :1] * np.float32(0.7) + planes[:, 1:] * np.float32(0.2)
+
+
+def add_labels(sdata, *, layer="silver", seed=0, undecided=0.3, key="table") -> SpatialData:
+    """The same object with a table: a row for each cell of each field, labels drawn at random."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for name in sorted(sdata.labels):
+        ids = np.unique(sdata[name].to_numpy())
+        parts += [(name, int(i)) for i in rng.permutation(ids[ids > 0])]
+    regions, ids = (list(column) for column in zip(*parts, strict=True))
+    markers = [str(name) for name in sdata[sorted(sdata.images)[0]].c.values]
+    drawn = rng.integers(0, 2, (len(ids), len(markers))).astype(np.int8)
+    drawn[rng.random(drawn.shape) < undecided] = -1
+    table = AnnData(
+        obs=pd.DataFrame(
+            {"region": pd.Categorical(regions), "instance_id": ids}, index=map(str, range(len(ids)))
+        ),
+        var=pd.DataFrame(index=markers),
+        layers={layer: drawn},
+    )
+    sdata.tables[key] = TableModel.parse(
+        table, region=sorted(set(regions)), region_key="region", instance_key="instance_id"
+    )
+    return sdata

@@ -1,4 +1,5 @@
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -80,3 +81,71 @@ def test_sources_of_several_folders_have_different_numbers(shards, tmp_path):
     assert source.tolist() == [0] * 18 + [1, 2, 2, 1, 2, 1]
     assert sampler.sources == held_out.sources
     assert sampler.sources[1:] == (Source("real", "CD3"), Source("real", "CD8"))
+
+
+@pytest.fixture
+def two_folders(shards, tmp_path):
+    """18 samples of sources 0, and 6 of source 1."""
+    tiles = read_shard(open_shards(shards), 0)
+    write_index(tmp_path / "b", [write_shard(tmp_path / "b", 0, tiles)], {})
+    return [open_shards(shards), open_shards(tmp_path / "b")]
+
+
+def source_counts(sampler, n_batches=40, size=50):
+    batches = (sampler.batch(k, size=size, seed=3) for k in range(n_batches))
+    return torch.bincount(torch.cat([b.source for b in batches]), minlength=2) / (n_batches * size)
+
+
+def test_shares_say_how_much_comes_from_each_folder(two_folders):
+    plain, _ = split(two_folders, held_out=0)
+    shared, _ = split(two_folders, held_out=0, shares=(9, 1))
+    none, _ = split(two_folders, held_out=0, shares=(0, 1))
+
+    assert source_counts(plain)[1] == pytest.approx(0.25, abs=0.03), "6 of 24 samples"
+    assert source_counts(shared)[1] == pytest.approx(0.1, abs=0.02)
+    assert source_counts(none)[1] == 1
+
+
+def test_within_a_folder_every_sample_of_every_shard_is_drawn_equally_often(shards):
+    tiles = read_shard(open_shards(shards), 0)
+    first = dataclasses.replace(tiles, source=np.arange(6, dtype=np.int32))
+    two = {
+        name: getattr(tiles, name)[:2] for name in ("planes", "geometry", "labels")
+    }  # a shorter shard
+    second = dataclasses.replace(tiles, **two, source=np.array([6, 7], dtype=np.int32))
+    sampler = TileSampler([first, second], shares=[6 / 8, 2 / 8])
+
+    drawn = torch.cat([sampler.batch(k, size=100, seed=0).source for k in range(80)])
+
+    counts = torch.bincount(drawn, minlength=8) / len(drawn)
+    assert counts.numpy() == pytest.approx(np.full(8, 1 / 8), abs=0.02)
+
+
+@pytest.mark.parametrize("shares", [(1,), (1, 1, 1), (1, -1), (0, 0)])
+def test_shares_that_do_not_fit_the_folders_are_refused(two_folders, shares):
+    with pytest.raises(ValueError, match="for each of the 2 folders"):
+        split(two_folders, held_out=0, shares=shares)
+
+
+def test_batches_made_by_threads_are_those_made_one_by_one(two_folders):
+    sampler, _ = split(two_folders, held_out=0, shares=(1, 1))
+
+    def make(number):
+        return sampler.batch(number, size=4, seed=1)
+
+    with ThreadPoolExecutor(4) as pool:
+        threaded = list(pool.map(make, range(30)))
+
+    for number, batch in enumerate(threaded):
+        expected = make(number)
+        for name in ("planes", "masks", "ids", "labels", "source"):
+            assert torch.equal(getattr(batch, name), getattr(expected, name))
+
+
+def test_images_stay_on_disk_until_they_are_asked_for(shards):
+    tiles = read_shard(open_shards(shards), 0)
+
+    for name in ("planes", "masks", "ids"):
+        assert isinstance(getattr(tiles, name), np.memmap)
+    for name in ("geometry", "labels", "source"):
+        assert not isinstance(getattr(tiles, name), np.memmap)

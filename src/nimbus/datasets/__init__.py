@@ -1,6 +1,14 @@
-"""Simulated tissue with known truth."""
+"""Simulated tissue with known truth, and training tiles of it and of real tissue."""
 
+from .cut_settings import CutSettings
 from .tissue import tissue
+from .training_set import write_training_set
 from .training_tiles import TileSettings, write_training_tiles
 
-__all__ = ["TileSettings", "tissue", "write_training_tiles"]
+__all__ = [
+    "CutSettings",
+    "TileSettings",
+    "tissue",
+    "write_training_set",
+    "write_training_tiles",
+]

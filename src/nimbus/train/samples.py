@@ -40,10 +40,16 @@ class Batch:
     labels: Tensor
     source: Tensor
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The batch on `device`."""
-        every = (self.planes, self.masks, self.ids, self.labels, self.source)
-        return Batch(*(tensor.to(device) for tensor in every))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+        """The batch on `device`; a pinned one is copied while work goes on with `non_blocking`."""
+        return Batch(*(t.to(device, non_blocking=non_blocking) for t in self._tensors()))
+
+    def pinned(self) -> Batch:
+        """The batch in memory that a GPU can read on its own; needs one."""
+        return Batch(*(tensor.pin_memory() for tensor in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.planes, self.masks, self.ids, self.labels, self.source
 
 
 class TileSampler:
@@ -55,17 +61,27 @@ class TileSampler:
         Tiles, shard by shard.
     sources
         Data set and marker that `source` of the shards counts through.
+    shares
+        Weight of each shard: how often a sample is drawn from it, relative to the others; ``None``
+        draws all samples equally often.
 
     Notes
     -----
     Samples are drawn with replacement. A batch depends on the seed and its number only, so that
-    a resumed training sees what an unbroken one would have seen.
+    a resumed training sees what an unbroken one would have seen, and that batches may be made
+    ahead of their use by threads, in any order.
     """
 
-    def __init__(self, shards: list[Tiles], sources: Sequence[Source] = ()) -> None:
-        self.shards = shards
+    def __init__(
+        self,
+        shards: Sequence[Tiles],
+        sources: Sequence[Source] = (),
+        shares: Sequence[float] | None = None,
+    ) -> None:
+        self.shards = tuple(shards)
         self.sources = tuple(sources)
         self.starts = np.cumsum([0] + [len(shard) for shard in shards])
+        self.shares = None if shares is None else tuple(shares)
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -73,7 +89,7 @@ class TileSampler:
     def batch(self, number: int, *, size: int, seed: int) -> Batch:
         """Batch `number`: `size` samples, each turned and mirrored at random."""
         rng = np.random.default_rng([seed, number])
-        chosen = rng.integers(0, len(self), size)
+        chosen = self._drawn(size, rng)
         turns = rng.integers(0, 8, size)
         return stacked([self._sample(int(i), int(t)) for i, t in zip(chosen, turns, strict=True)])
 
@@ -82,6 +98,15 @@ class TileSampler:
         chosen = range(0, len(self), every)
         for start in range(0, len(chosen), size):
             yield stacked([self._sample(i, 0) for i in chosen[start : start + size]])
+
+    def _drawn(self, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Samples, each from a shard drawn by its share."""
+        if self.shares is None:
+            return rng.integers(0, len(self), size)
+        ends = np.cumsum(self.shares)
+        shard = np.searchsorted(ends, rng.random(size) * ends[-1], side="right")
+        place = np.floor(rng.random(size) * np.diff(self.starts)[shard])
+        return self.starts[shard] + place.astype(np.int64)
 
     def _sample(self, index: int, turn: int) -> _Sample:
         shard = int(np.searchsorted(self.starts, index, side="right")) - 1
@@ -127,21 +152,35 @@ def stacked(samples: list[_Sample]) -> Batch:
     )
 
 
-def split(folders: Sequence[ShardFolder], *, held_out: int) -> tuple[TileSampler, TileSampler]:
+def split(
+    folders: Sequence[ShardFolder], *, held_out: int, shares: Sequence[float] | None = None
+) -> tuple[TileSampler, TileSampler]:
     """Samplers of the shards to learn from and of the last `held_out` shards of each folder.
 
     Both have the sources of all folders, one after the other, so that a source has one number in
     the whole training.
 
+    Parameters
+    ----------
+    folders
+        Opened folders of shards.
+    held_out
+        Shards of each folder that are not learned from.
+    shares
+        Part of the samples that is drawn from each folder, e.g. ``(0.9, 0.1)`` for mostly simulated
+        tissue; ``None`` draws all samples equally often.
+
     Raises
     ------
     ValueError
-        When nothing would be left to learn from.
+        When nothing would be left to learn from, or for shares that do not fit the folders.
     """
+    _check_shares(shares, folders)
     kept: list[Tiles] = []
     left_out: list[Tiles] = []
     sources: list[Source] = []
-    for folder in folders:
+    weights: list[float] = []
+    for folder, share in zip(folders, shares or [1.0] * len(folders), strict=True):
         if not 0 <= held_out < len(folder):
             raise ValueError(
                 f"cannot hold out {held_out} of the {len(folder)} shards in {str(folder.path)!r}; "
@@ -153,5 +192,18 @@ def split(folders: Sequence[ShardFolder], *, held_out: int) -> tuple[TileSampler
         first = len(shards) - held_out
         kept += shards[:first]
         left_out += shards[first:]
+        n_samples = sum(len(tiles) for tiles in shards[:first])
+        weights += [share * len(tiles) / n_samples for tiles in shards[:first]]
         sources += folder.sources
-    return TileSampler(kept, sources), TileSampler(left_out, sources)
+    drawn = TileSampler(kept, sources, None if shares is None else weights)
+    return drawn, TileSampler(left_out, sources)
+
+
+def _check_shares(shares: Sequence[float] | None, folders: Sequence[ShardFolder]) -> None:
+    if shares is None:
+        return
+    if len(shares) != len(folders) or min(shares) < 0 or not sum(shares) > 0:
+        raise ValueError(
+            f"shares must be one number of at least 0 for each of the {len(folders)} folders, not "
+            f"all 0; given is {list(shares)}"
+        )
