@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import _demonstrate as demonstrate
+    from . import _judge as judge
     from . import _measure as measure
 
-__all__ = ["demonstrate", "measure"]
+__all__ = ["demonstrate", "judge", "measure"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
@@ -60,5 +62,5 @@ def scores_or_labels(values: AnyArray) -> FloatArray:
     return floats
 
 
-def _dense(part: AnyArray) -> AnyArray:
+def _dense(part: Any) -> AnyArray:
     return np.asarray(part.toarray() if issparse(part) else part)

@@ -20,12 +20,12 @@ from spatialdata import SpatialData
 from nimbus._check import require_known
 from nimbus._keys import Layers
 from nimbus._types import BoolArray
+from nimbus.data.layers import layer_names, marker_values
 from nimbus.data.tables import table_of
 from nimbus.metrics.positivity import auroc
 
 from ._joint import Bins, bins_for, blended, finite_pairs, joint_counts, round_ticks
 from ._show import NEGATIVE, POSITIVE, AxesGiven, finish, flat_axes
-from nimbus.data.layers import layer_names, marker_values
 
 XScale = Literal["asinh", "linear"]
 

@@ -17,12 +17,12 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.elements import channel_names, pair_elements
+from nimbus.data.layers import layer_names, marker_values
 from nimbus.data.tables import annotated_labels, find_table, region_rows
 
 from ._panels import draw_cells, draw_channel, draw_mask, scale_bar, values_of_pixels
 from ._part import Part, Span, placed_field, read_part
 from ._show import AxesGiven, finish, flat_axes
-from nimbus.data.layers import layer_names, marker_values
 
 _BRIGHT = 0.998
 """Quantile of the drawn pixels that is white unless `vmax` is given."""

@@ -1,6 +1,10 @@
 """Scores and what follows from them."""
 
+from .calibrate import calibrate
 from .call import call
+from .confounders import confounders
+from .covariates import covariates
+from .evaluate import evaluate
 from .score import score
 
-__all__ = ["call", "score"]
+__all__ = ["calibrate", "call", "confounders", "covariates", "evaluate", "score"]

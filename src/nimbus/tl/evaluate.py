@@ -1,0 +1,162 @@
+"""Verb: how good scores are, where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from spatialdata import SpatialData
+
+from nimbus._check import require_known
+from nimbus._keys import Layers
+from nimbus._types import FloatArray
+from nimbus.data.tables import table_of
+from nimbus.metrics.resampling import field_weights
+
+from ._groups import MARKER, groups_of, require_columns
+from ._judged import judged_table, pooled
+from ._measured import macro_averages, measured
+
+
+def evaluate(  # noqa: PLR0913 - the public signature
+    adata: AnnData | SpatialData,
+    *,
+    layer: str = Layers.SCORE,
+    truth_layer: str = Layers.GOLD,
+    by: str | Sequence[str] = (MARKER,),
+    baseline_layer: str | None = Layers.INTEGRATED,
+    markers: str | Sequence[str] | None = None,
+    threshold: float | Mapping[str, float] = 0.5,
+    macro_average: bool = False,
+    field_key: str | None = None,
+    n_boot: int = 1000,
+    confidence: float = 0.95,
+    random_state: int = 0,
+    table_key: str = "table",
+) -> pd.DataFrame:
+    """Table of precision, recall, F1 and more, per marker or any group of cells.
+
+    Parameters
+    ----------
+    adata
+        Table with scores and truth, or the SpatialData object that holds it. It is not changed.
+    layer
+        Scores ``(cells, markers)``; or labels, e.g. ``"silver"``, to be compared with better ones.
+    truth_layer
+        1 for positive and 0 for negative cells; others are left out.
+    by
+        What is measured apart: ``"marker"`` and columns of ``obs`` (data set, tissue, cell type).
+        Without ``"marker"`` all markers are pooled.
+    baseline_layer
+        What the scores are compared with, at its own best threshold. ``None``, or
+        ``"integrated"`` where the table has no such layer, compares with nothing. Where markers
+        are pooled, each is divided by its 99.9th percentile over the table first.
+    markers
+        Markers to measure; ``None`` takes all whose truth is known for some cell.
+    threshold
+        Score from which a cell is called positive, for all markers or ``{marker: threshold}``;
+        markers that are not named get 0.5.
+    macro_average
+        Also give means over the groups, as rows of ``"macro average"``: over the last name of
+        `by`, then over the one before. With ``by=("dataset",)`` that is how the paper sums up:
+        pooled within each data set, then averaged over data sets.
+    field_key
+        Column of ``obs`` that names the field of a cell; ``None`` takes the labels it lies in.
+    n_boot
+        Resamples of fields for the intervals; 0 gives none.
+    confidence
+        Part of the resamples within an interval.
+    random_state
+        Seed of the resamples.
+    table_key
+        Table of a SpatialData object.
+
+    Returns
+    -------
+    One row for each group, with
+
+    - the columns of `by`, ``n_fields``, and ``n_cells``, ``n_positive``, ``n_missing``: pairs of
+      cell and marker of known truth that were measured, are positive, or were left out because
+      the score (or the baseline) is NaN;
+    - ``precision``, ``recall``, ``specificity``, ``f1``, ``accuracy`` at ``threshold``;
+    - ``auroc`` and ``average_precision``, which need no threshold;
+    - the rates at ``best_threshold``, where F1 is largest: ``best_precision`` and so on. That
+      threshold was found on the same cells, which flatters;
+    - the same of the baseline, but for rates at `threshold`: ``baseline_auroc``,
+      ``baseline_best_f1`` and so on; ``auroc_gain``, ``average_precision_gain``, and ``f1_gain``,
+      the F1 at `threshold` less the best of the baseline;
+    - of each measure the ends of its interval, ``f1_low`` and ``f1_high``. Fields are resampled,
+      not cells: cells of one field resemble each other. With fewer than two fields there is none.
+
+    A measure that is not defined is NaN, such as the AUROC where all cells are positive.
+
+    Raises
+    ------
+    ValueError
+        Unknown layers, markers or columns; a truth that is nowhere known; numbers out of range.
+
+    Examples
+    --------
+    >>> table = AnnData(
+    ...     np.zeros((4, 1)),
+    ...     obs=pd.DataFrame({"fov": ["a", "a", "b", "b"]}, index=list("1234")),
+    ...     var=pd.DataFrame(index=["CD3"]),
+    ...     layers={
+    ...         "nimbus": np.array([[0.9], [0.2], [0.6], [0.7]]),
+    ...         "gold": np.array([[1], [0], [0], [1]], dtype=np.int8),
+    ...     },
+    ... )
+    >>> metrics = evaluate(table)
+    >>> metrics[["marker", "n_cells", "precision", "recall", "f1", "auroc"]].round(2)
+      marker  n_cells  precision  recall   f1  auroc
+    0    CD3        4       0.67     1.0  0.8    1.0
+    """
+    table = table_of(adata, table_key)
+    names = [by] if isinstance(by, str) else list(by)
+    require_columns(table.obs, names)
+    _require_numbers(n_boot, confidence)
+    judged = judged_table(
+        table,
+        layer=layer,
+        truth_layer=truth_layer,
+        markers=markers,
+        baseline_layer=baseline_layer,
+        field_key=field_key,
+    )
+    if MARKER not in names:
+        judged = pooled(judged)
+    cuts = thresholds_of(threshold, judged.markers, [str(name) for name in table.var_names])
+    weights = field_weights(judged.n_fields, n_boot, np.random.default_rng(random_state))
+    parts = (
+        measured(judged, group, weights, cuts)
+        for group in groups_of(table.obs, judged.markers, names)
+    )
+    groups = [part for part in parts if part is not None]
+    if macro_average:
+        groups += macro_averages(groups, len(names))
+    return pd.DataFrame([group.row(names, confidence=confidence) for group in groups])
+
+
+def thresholds_of(
+    given: float | Mapping[str, float], markers: Sequence[str], known: Sequence[str]
+) -> FloatArray:
+    """Threshold of each marker.
+
+    Raises
+    ------
+    ValueError
+        A marker that is not `known`.
+    """
+    if not isinstance(given, Mapping):
+        return np.full(len(markers), float(given))
+    require_known("marker", given, known)
+    return np.array([float(given.get(name, 0.5)) for name in markers])
+
+
+def _require_numbers(n_boot: int, confidence: float) -> None:
+    if n_boot < 0:
+        raise ValueError(f"n_boot is a number of resamples, at least 0, not {n_boot}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is a part between 0 and 1, such as 0.95, not {confidence}")
