@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from spatialdata import SpatialData, read_zarr
@@ -23,7 +23,7 @@ from ._splits import Split, assign_groups
 from ._writing import write_shards
 from .cut_settings import CutSettings
 
-DataSet = SpatialData | str | Path
+DataSet: TypeAlias = SpatialData | str | Path
 """An object, or the path of its store."""
 
 SPLIT: Mapping[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}

@@ -1,4 +1,4 @@
-"""Reading image folders into SpatialData, and writing what was touched."""
+"""Reading image folders into SpatialData, writing what was touched, and labels in and out."""
 
 from __future__ import annotations
 
@@ -6,5 +6,19 @@ from nimbus.data.store import write_table
 
 from .cohort import read_fovs
 from .errors import ReadError
+from .gold import read_gold, write_gold
+from .pan_layout import PanLayout
+from .pan_multiplex import read_pan_multiplex
+from .qupath import read_qupath, write_qupath
 
-__all__ = ["ReadError", "read_fovs", "write_table"]
+__all__ = [
+    "PanLayout",
+    "ReadError",
+    "read_fovs",
+    "read_gold",
+    "read_pan_multiplex",
+    "read_qupath",
+    "write_gold",
+    "write_qupath",
+    "write_table",
+]

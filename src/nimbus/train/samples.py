@@ -106,7 +106,8 @@ class TileSampler:
         ends = np.cumsum(self.shares)
         shard = np.searchsorted(ends, rng.random(size) * ends[-1], side="right")
         place = np.floor(rng.random(size) * np.diff(self.starts)[shard])
-        return self.starts[shard] + place.astype(np.int64)
+        chosen: NDArray[np.int64] = self.starts[shard] + place.astype(np.int64)
+        return chosen
 
     def _sample(self, index: int, turn: int) -> _Sample:
         shard = int(np.searchsorted(self.starts, index, side="right")) - 1
