@@ -50,6 +50,15 @@ def generator_at(step: int, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, step, 1])
 
 
+def require_finite(logits: torch.Tensor, *, step: int) -> None:
+    """Raise ``FloatingPointError`` where a network has diverged."""
+    if not bool(torch.isfinite(logits).all()):
+        raise FloatingPointError(
+            f"at step {step} the network gives values that are not finite; take a smaller "
+            "learning_rate, or precision 'float32' if it was 'float16'"
+        )
+
+
 def plain(settings: FitSettings, augment: AugmentSettings) -> dict[str, Any]:
     """All settings as plain values, as a checkpoint holds them."""
     return {**dataclasses.asdict(settings), "augment": dataclasses.asdict(augment)}

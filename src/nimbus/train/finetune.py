@@ -26,7 +26,7 @@ from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import Weights, averaged, decay_at, weights_of
-from .begin import generator_at, parameter_groups, train_mode
+from .begin import generator_at, parameter_groups, require_finite, train_mode
 from .holdout import Parts, held_out, labelled
 from .loss import UNDECIDED, cell_loss
 from .measure import CellScores, score_cells
@@ -165,6 +165,8 @@ def finetune(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    FloatingPointError
+        If the network diverges: the learning rate is too large.
     ValueError
         Fewer than two labelled cells, and all that loading the model or cutting tiles refuses.
     TypeError
@@ -237,6 +239,7 @@ def _learned(
         change = draw_change(len(batch.planes), changes, generator_at(step, settings.seed))
         batch = augmented(batch, change)
         logits = net(torch.stack([batch.planes, batch.masks], dim=1))
+        require_finite(logits, step=step)
         loss = cell_loss(logits, batch.masks, batch.ids, batch.labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -22,6 +22,7 @@ from .begin import (
     generator_at,
     parameter_groups,
     plain,
+    require_finite,
     state_to_resume,
     train_mode,
 )
@@ -88,6 +89,8 @@ def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one 
     ------
     FileExistsError
         If `out` holds a checkpoint and `resume` is False.
+    FloatingPointError
+        If the network diverges; the last checkpoint stays.
     ValueError
         If the checkpoint was made with other settings, or a trusted data set does not exist.
 
@@ -169,6 +172,7 @@ def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one 
         planes = planes.contiguous(memory_format=torch.channels_last)
         with torch.autocast(world.device.type, dtype=dtype, enabled=dtype != torch.float32):
             logits = spread_net(planes)
+        require_finite(logits, step=step)
         losses = cell_losses(logits.float(), batch.masks, batch.ids, batch.labels)
         losses = losses[torch.isfinite(losses)]
         n_cells = summed(torch.tensor(float(len(losses)), device=world.device), world)
