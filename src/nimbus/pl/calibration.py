@@ -31,7 +31,7 @@ BAND = "#F0E442"
 BELOW, GAP = 0.2, 0.05
 """Height of the histogram and its distance, as part of the panel."""
 
-MARGIN_LEFT, MARGIN_BELOW, MARGIN_TITLE, MARGIN_LEGEND = 0.62, 0.5, 0.5, 0.35
+MARGIN_LEFT, MARGIN_BELOW, MARGIN_TITLE, MARGIN_LEGEND = 0.68, 0.5, 0.5, 0.25
 """Room in inches: for numbers and names of the axes, a title, and the legend above all."""
 
 
@@ -166,8 +166,8 @@ def _draw_panel(ax: Axes, record: Mapping[str, Any], name: str) -> None:
     for when, color, face in (("before", BEFORE, "white"), ("after", AFTER, AFTER)):
         _points(ax, own[own["when"] == when], color, face)
     ax.set(xlim=(0, 1), ylim=(-0.02, 1.02), aspect="auto")
-    ax.set_ylabel("part that is positive")
-    ax.tick_params(labelbottom=False)
+    ax.set_ylabel("part that is positive", fontsize="small")
+    ax.tick_params(labelbottom=False, labelsize="small")
     ax.set_title(_title(record, name), fontsize="small")
     beneath = ax.inset_axes((0.0, -GAP - BELOW, 1.0, BELOW), sharex=ax)
     _histogram(beneath, own[own["when"] == "before"])
@@ -207,8 +207,9 @@ def _histogram(ax: Axes, bins: pd.DataFrame) -> None:
         ax.bar(low, counts, high - low, align="edge", color=color, alpha=0.55, linewidth=0)
     ax.set_yscale("log")
     ax.set_ylim(0.8, max(10.0, 1.5 * float(n_cells.max(initial=0))))
-    ax.set_ylabel("cells")
-    ax.set_xlabel("score or probability")
+    ax.set_ylabel("cells", fontsize="small")
+    ax.set_xlabel("score or probability", fontsize="small")
+    ax.tick_params(labelsize="small")
     ax.spines[["top", "right"]].set_visible(False)
 
 

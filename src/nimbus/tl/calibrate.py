@@ -35,7 +35,7 @@ def calibrate(  # noqa: PLR0913 - the public signature
     layer: str = Layers.SCORE,
     truth_layer: str = Layers.GOLD,
     method: Method = "platt",
-    shrinkage: float = 50.0,
+    shrinkage: float = 20.0,
     precision: float | None = None,
     recall: float | None = None,
     certainty: float = 0.8,
