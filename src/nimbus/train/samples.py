@@ -137,17 +137,22 @@ def turned(image: NDArray[Any], turn: int) -> NDArray[Any]:
     return out[:, ::-1] if turn >= 4 else out
 
 
-def stacked(samples: list[_Sample]) -> Batch:
+def stacked(samples: Sequence[_Sample]) -> Batch:
     """Samples of one size as a batch; rows of labels are filled up with -1."""
-    n_cells = max(len(s.labels) for s in samples)
-    labels = np.full((len(samples), n_cells), UNDECIDED, dtype=np.int64)
-    for row, sample in zip(labels, samples, strict=True):
-        row[: len(sample.labels)] = sample.labels
-    planes = np.stack([s.plane for s in samples]).astype(np.float32) / np.float32(PLANE_MAX)
+    # Each sample is turned, converted and copied in one pass, straight to its place.
+    shape = (len(samples), *samples[0].plane.shape)
+    planes, masks = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    ids = np.empty(shape, np.int64)
+    labels = np.full((len(samples), max(len(s.labels) for s in samples)), UNDECIDED, np.int64)
+    for k, sample in enumerate(samples):
+        np.divide(sample.plane, np.float32(PLANE_MAX), out=planes[k])
+        masks[k] = sample.mask
+        ids[k] = sample.ids
+        labels[k, : len(sample.labels)] = sample.labels
     return Batch(
         planes=torch.from_numpy(planes),
-        masks=torch.from_numpy(np.stack([s.mask for s in samples]).astype(np.float32)),
-        ids=torch.from_numpy(np.stack([s.ids for s in samples]).astype(np.int64)),
+        masks=torch.from_numpy(masks),
+        ids=torch.from_numpy(ids),
         labels=torch.from_numpy(labels),
         source=torch.tensor([s.source for s in samples]),
     )
