@@ -48,3 +48,6 @@ MICROMETER = "micrometer"
 
 ALL_MARKERS = "all markers"
 """Stands for the name of a marker where all of them are pooled."""
+
+MACRO_AVERAGE = "macro average"
+"""Stands for the name of a group where groups were averaged."""

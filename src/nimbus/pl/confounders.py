@@ -15,14 +15,12 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from nimbus._check import listed
+from nimbus._keys import ALL_MARKERS
 
 from ._show import UNDEFINED, AxesGiven, finish, flat_axes
 
 BAR, CHANCE = "#0072B2", "black"
 """Information, and the line below which chance lies."""
-
-POOLED = "all markers"
-"""The rows of all markers together."""
 
 ROW, CELL, BARS, QUARTERS = 0.42, 0.3, 2.4, 2.4
 """Lengths in inches: a covariate, a marker, and the widths of the first two panels."""
@@ -81,11 +79,11 @@ def confounders(
     ['information on errors', 'error rate', 'explained, by marker']
     """
     _require_confounders(confounders)
-    whole = confounders[confounders["marker"] == POOLED].sort_values(
+    whole = confounders[confounders["marker"] == ALL_MARKERS].sort_values(
         "mutual_information", ascending=False, kind="stable"
     )
     order = whole["covariate"].tolist()
-    single = confounders[confounders["marker"] != POOLED]
+    single = confounders[confounders["marker"] != ALL_MARKERS]
     markers = list(dict.fromkeys(single["marker"]))
     several = len(markers) > 1
     axes = (
@@ -108,10 +106,10 @@ def confounders(
 def _require_confounders(table: pd.DataFrame) -> None:
     columns = [str(name) for name in table.columns]
     needed = {"marker", "covariate", "mutual_information", "null_high", "explained", *_QUARTERS}
-    if needed - set(columns) or POOLED not in set(table["marker"]):
+    if needed - set(columns) or ALL_MARKERS not in set(table["marker"]):
         raise ValueError(
             "confounders must be the table that nimbus.tl.confounders returns, with its rows of "
-            f"{POOLED!r}; it has the columns {listed(columns)}"
+            f"{ALL_MARKERS!r}; it has the columns {listed(columns)}"
         )
 
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from nimbus._check import listed, require_known
+from nimbus._keys import MACRO_AVERAGE
 
 from ._show import AxesGiven, finish, flat_axes
 
@@ -121,7 +122,7 @@ def _ordered(
 ) -> tuple[list[str], pd.DataFrame, int]:
     """Names of the groups, their rows from top to bottom, and how many are no averages."""
     keys = metrics.iloc[:, : list(metrics.columns).index(FIRST_COUNT)].astype(str)
-    average = (keys == "macro average").any(axis=1).to_numpy()
+    average = (keys == MACRO_AVERAGE).any(axis=1).to_numpy()
     height = metrics[first].to_numpy(dtype=float)
     rank = -np.nan_to_num(height, nan=-np.inf) if sort else np.zeros(len(metrics))
     order = np.lexsort((np.arange(len(metrics)), np.where(average, 0.0, rank), average))
@@ -131,7 +132,7 @@ def _ordered(
 
 def _label(key: list[str]) -> str:
     """Name of a group; of an average only what was not averaged over."""
-    kept = [part for part in key if part != "macro average"]
+    kept = [part for part in key if part != MACRO_AVERAGE]
     if len(kept) == len(key):
         return ", ".join(key) or "all"
     return "mean of " + ", ".join(kept) if kept else "mean"

@@ -14,7 +14,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import listed, require_known
 from nimbus._keys import Obs
-from nimbus._types import BoolArray
+from nimbus._types import FloatArray
 from nimbus.data.centroids import centroids_px
 from nimbus.data.layers import layer_names, layer_values
 
@@ -117,11 +117,12 @@ def covariate_values(
 def long_table(
     table: AnnData,
     judged: JudgedTable,
-    called: BoolArray,
+    cuts: FloatArray,
     values: Mapping[str, NDArray[np.float64]],
 ) -> pd.DataFrame:
-    """One row for each cell and marker with truth and score."""
-    kept = (judged.truth >= 0) & np.isfinite(judged.score)
+    """One row for each cell and marker with truth, score and threshold."""
+    kept = (judged.truth >= 0) & np.isfinite(judged.score) & ~np.isnan(cuts)
+    called = judged.score.astype(np.float64) >= cuts
     column, row = np.nonzero(kept.T)  # marker by marker
     positive = judged.truth[row, column] == 1
     first = (

@@ -15,9 +15,6 @@ from nimbus._types import IntArray
 MARKER = "marker"
 """Stands for the columns of the table among the names of columns of ``obs``."""
 
-POOLED = "all markers"
-"""Stands for a marker where all are taken together."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._keys import MACRO_AVERAGE
 from nimbus._types import BoolArray, FloatArray
 from nimbus.metrics.fieldwise import AREAS, BEST, JudgedCells, areas_of, best_rates, rates_at
 from nimbus.metrics.resampling import interval, mean_of
 
 from ._groups import Group
 from ._judged import JudgedTable
-
-MACRO = "macro average"
-"""Stands for what was averaged over."""
 
 BASELINE, GAIN = "baseline_", "_gain"
 
@@ -75,7 +73,7 @@ def measured(
     weights
         How often each field counts, ``(resamples, fields)``.
     cuts
-        Score from which a cell is called, ``(markers,)``.
+        Score from which a cell is called, ``(markers,)``; where it is NaN, cells are left out.
     """
     at = np.ix_(group.rows, group.columns)
     known = table.truth[at] >= 0
@@ -83,13 +81,14 @@ def measured(
         return None
     layers = [table.score] if table.baseline is None else [table.score, table.baseline]
     numbers = [layer[at].astype(np.float64) for layer in layers]
-    kept = known & np.isfinite(numbers).all(axis=0)
+    cut = cuts[group.columns]
+    kept = known & np.isfinite(numbers).all(axis=0) & ~np.isnan(cut)
     field = np.broadcast_to(table.field[group.rows, None], kept.shape)[kept]
     present, own_field = np.unique(field, return_inverse=True)
     cells = [JudgedCells(own[kept], table.truth[at][kept] == 1, own_field) for own in numbers]
-    called = (numbers[0] >= cuts[group.columns])[kept]
+    called = (numbers[0] >= cut)[kept]
     thresholds, values = _compared(cells, called, weights[:, present])
-    cut = np.unique(cuts[group.columns])
+    common = np.unique(cut)
     return Measured(
         key=group.key,
         counts={
@@ -98,7 +97,7 @@ def measured(
             "n_missing": int((known & ~kept).sum()),
         },
         fields=np.isin(np.arange(weights.shape[1]), present),
-        thresholds={"threshold": float(cut[0]) if cut.size == 1 else np.nan, **thresholds},
+        thresholds={"threshold": float(common[0]) if common.size == 1 else np.nan, **thresholds},
         values=values,
     )
 
@@ -114,7 +113,9 @@ def macro_averages(groups: Sequence[Measured], n_keys: int) -> Iterator[Measured
         parts: dict[tuple[object, ...], list[Measured]] = {}
         for group in level:
             parts.setdefault(group.key[:n_kept], []).append(group)
-        level = [_mean(own, (*key, *[MACRO] * (n_keys - n_kept))) for key, own in parts.items()]
+        level = [
+            _mean(own, (*key, *[MACRO_AVERAGE] * (n_keys - n_kept))) for key, own in parts.items()
+        ]
         yield from level
 
 

@@ -9,10 +9,12 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import require_known
 from nimbus._keys import Layers, Suffix
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import table_of
+
+from ._thresholds import calibrated_values, thresholds_of
 
 UNDEFINED = -1
 """Call of a score that is NaN, or that calibration found too unsure."""
@@ -69,10 +71,9 @@ def call(
     table = table_of(adata, table_key)
     require_known("layer", [layer], layer_names(table))
     scores = layer_values(table, layer, list(range(table.n_vars)))
-    if isinstance(threshold, str):
-        cut = _calibrated(table, threshold, Suffix.THRESHOLD, layer)
-    else:
-        cut = _given(threshold, [str(name) for name in table.var_names])
+    cut = thresholds_of(table, threshold, layer)
+    if not isinstance(threshold, str):
+        _require_scores(cut, threshold)
     undefined = np.isnan(scores) | np.isnan(cut)
     if abstain:
         undefined |= _unsure(table, scores, cut, threshold, layer)
@@ -80,36 +81,9 @@ def call(
     table.layers[key_added or layer + Suffix.POSITIVE] = positive
 
 
-def _given(threshold: float | Mapping[str, float], markers: list[str]) -> NDArray[np.float64]:
-    """Threshold of each marker, as the caller says."""
-    given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(markers, threshold)
-    require_known("marker", given, markers)
-    wrong = {name: v for name, v in given.items() if not (0 <= v <= 1 or v == np.inf)}
-    if wrong:
-        raise ValueError(f"thresholds are scores between 0 and 1, not {wrong}")
-    return np.array([given.get(name, 0.5) for name in markers], dtype=np.float64)
-
-
-def _calibrated(table: AnnData, key: str, suffix: str, layer: str) -> NDArray[np.float64]:
-    """A number of each marker that :func:`nimbus.tl.calibrate` stored under `key`."""
-    calibrated = [
-        str(name)
-        for name, record in table.uns.items()
-        if f"{name}{suffix}" in table.var and isinstance(record, Mapping) and "layer" in record
-    ]
-    if key not in calibrated:
-        raise ValueError(
-            f"threshold={key!r} is no key of nimbus.tl.calibrate; there is {listed(calibrated)}. "
-            "Run it first, or give a number or {marker: number}"
-        )
-    own = str(table.uns[key]["layer"])
-    if own != layer:
-        raise ValueError(
-            f"the thresholds of {key!r} belong to the layer {own!r}, not to {layer!r}; pass "
-            f"layer={own!r}"
-        )
-    values: NDArray[np.float64] = table.var[key + suffix].to_numpy(dtype=np.float64)
-    return values
+def _require_scores(cut: NDArray[np.float64], given: object) -> None:
+    if not ((cut >= 0) & ((cut <= 1) | (cut == np.inf))).all():
+        raise ValueError(f"thresholds are scores between 0 and 1, not {given}")
 
 
 def _unsure(
@@ -125,7 +99,9 @@ def _unsure(
             "abstain=True takes the undecided band of nimbus.tl.calibrate; pass its key, as in "
             "threshold='nimbus_calibrated'"
         )
-    lower, upper = (_calibrated(table, key, end, layer) for end in (Suffix.LOWER, Suffix.UPPER))
+    lower, upper = (
+        calibrated_values(table, key, end, layer) for end in (Suffix.LOWER, Suffix.UPPER)
+    )
     inside: NDArray[np.bool_] = (scores >= np.minimum(lower, cut)) & (
         scores < np.maximum(upper, cut)
     )

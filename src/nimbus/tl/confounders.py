@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._keys import Layers, Obs
+from nimbus._keys import ALL_MARKERS, Layers, Obs
 from nimbus.metrics.information import information, quantile_bins
 
 from ._covariates import COLUMNS
-from ._groups import MARKER, POOLED
+from ._groups import MARKER
 from ._surroundings import OF_FIELDS, RADIUS_PX
+from ._thresholds import DEFAULT, Threshold
 from .covariates import covariates as covariates_of
 
 N_QUARTERS = 4
@@ -28,7 +29,7 @@ def confounders(  # noqa: PLR0913 - the public signature
     truth_layer: str = Layers.GOLD,
     covariates: str | Sequence[str] | None = None,
     markers: str | Sequence[str] | None = None,
-    threshold: float | Mapping[str, float] = 0.5,
+    threshold: Threshold = DEFAULT,
     radius: float = RADIUS_PX,
     pixel_size: float | None = None,
     intensity_layer: str = Layers.INTEGRATED,
@@ -60,8 +61,8 @@ def confounders(  # noqa: PLR0913 - the public signature
     markers
         Markers to measure; ``None`` takes all whose truth is known for some cell.
     threshold
-        Score from which a cell is called positive, for all markers or ``{marker: threshold}``;
-        markers that are not named get 0.5.
+        Score from which a cell is called positive: one for all markers; ``{marker: threshold}``,
+        where markers that are not named get 0.5; or the key of :func:`nimbus.tl.calibrate`.
     radius
         Of the circle for sparsity and density, in pixels of the labels.
     pixel_size
@@ -138,7 +139,7 @@ def confounders(  # noqa: PLR0913 - the public signature
     )
     rng = np.random.default_rng(random_state)
     names = [name for name in cells.columns if name not in COLUMNS]
-    parts = [(POOLED, cells), *cells.groupby(MARKER, observed=True, sort=False)]
+    parts = [(ALL_MARKERS, cells), *cells.groupby(MARKER, observed=True, sort=False)]
     return pd.DataFrame(
         [
             {"marker": str(marker), **_row(part, name, n_bins, n_permutations, rng)}

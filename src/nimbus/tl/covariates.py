@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
@@ -15,7 +14,7 @@ from nimbus.data.tables import table_of
 from ._covariates import Sources, chosen_covariates, covariate_values, long_table
 from ._judged import judged_table
 from ._surroundings import RADIUS_PX
-from .evaluate import thresholds_of
+from ._thresholds import DEFAULT, Threshold, thresholds_of
 
 
 def covariates(  # noqa: PLR0913 - the public signature
@@ -25,7 +24,7 @@ def covariates(  # noqa: PLR0913 - the public signature
     truth_layer: str = Layers.GOLD,
     covariates: str | Sequence[str] | None = None,
     markers: str | Sequence[str] | None = None,
-    threshold: float | Mapping[str, float] = 0.5,
+    threshold: Threshold = DEFAULT,
     radius: float = RADIUS_PX,
     pixel_size: float | None = None,
     intensity_layer: str = Layers.INTEGRATED,
@@ -56,8 +55,8 @@ def covariates(  # noqa: PLR0913 - the public signature
     markers
         Markers to measure; ``None`` takes all whose truth is known for some cell.
     threshold
-        Score from which a cell is called positive, for all markers or ``{marker: threshold}``;
-        markers that are not named get 0.5.
+        Score from which a cell is called positive: one for all markers; ``{marker: threshold}``,
+        where markers that are not named get 0.5; or the key of :func:`nimbus.tl.calibrate`.
     radius
         Of a circle around the centroid, in pixels of the labels.
     pixel_size
@@ -111,7 +110,6 @@ def covariates(  # noqa: PLR0913 - the public signature
         baseline_layer=None,
         field_key=field_key,
     )
-    cuts = thresholds_of(threshold, judged.markers, [str(name) for name in table.var_names])
-    called = judged.score.astype(np.float64) >= cuts
+    cuts = thresholds_of(table, threshold, layer)[table.var_names.get_indexer(list(judged.markers))]
     values = covariate_values(adata, table, judged, names, sources)
-    return long_table(table, judged, called, values)
+    return long_table(table, judged, cuts, values)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
 from nimbus._keys import Layers
-from nimbus._types import FloatArray
 from nimbus.data.tables import table_of
 from nimbus.metrics.resampling import field_weights
 
 from ._groups import MARKER, groups_of, require_columns
 from ._judged import judged_table, pooled
 from ._measured import macro_averages, measured
+from ._thresholds import DEFAULT, Threshold, thresholds_of
 
 
 def evaluate(  # noqa: PLR0913 - the public signature
@@ -28,7 +27,7 @@ def evaluate(  # noqa: PLR0913 - the public signature
     by: str | Sequence[str] = (MARKER,),
     baseline_layer: str | None = Layers.INTEGRATED,
     markers: str | Sequence[str] | None = None,
-    threshold: float | Mapping[str, float] = 0.5,
+    threshold: Threshold = DEFAULT,
     macro_average: bool = False,
     field_key: str | None = None,
     n_boot: int = 1000,
@@ -56,8 +55,8 @@ def evaluate(  # noqa: PLR0913 - the public signature
     markers
         Markers to measure; ``None`` takes all whose truth is known for some cell.
     threshold
-        Score from which a cell is called positive, for all markers or ``{marker: threshold}``;
-        markers that are not named get 0.5.
+        Score from which a cell is called positive: one for all markers; ``{marker: threshold}``,
+        where markers that are not named get 0.5; or the key of :func:`nimbus.tl.calibrate`.
     macro_average
         Also give means over the groups, as rows of ``"macro average"``: over the last name of
         `by`, then over the one before. With ``by=("dataset",)`` that is how the paper sums up:
@@ -127,7 +126,7 @@ def evaluate(  # noqa: PLR0913 - the public signature
     )
     if MARKER not in names:
         judged = pooled(judged)
-    cuts = thresholds_of(threshold, judged.markers, [str(name) for name in table.var_names])
+    cuts = thresholds_of(table, threshold, layer)[table.var_names.get_indexer(list(judged.markers))]
     weights = field_weights(judged.n_fields, n_boot, np.random.default_rng(random_state))
     parts = (
         measured(judged, group, weights, cuts)
@@ -137,22 +136,6 @@ def evaluate(  # noqa: PLR0913 - the public signature
     if macro_average:
         groups += macro_averages(groups, len(names))
     return pd.DataFrame([group.row(names, confidence=confidence) for group in groups])
-
-
-def thresholds_of(
-    given: float | Mapping[str, float], markers: Sequence[str], known: Sequence[str]
-) -> FloatArray:
-    """Threshold of each marker.
-
-    Raises
-    ------
-    ValueError
-        A marker that is not `known`.
-    """
-    if not isinstance(given, Mapping):
-        return np.full(len(markers), float(given))
-    require_known("marker", given, known)
-    return np.array([float(given.get(name, 0.5)) for name in markers])
 
 
 def _require_numbers(n_boot: int, confidence: float) -> None:
