@@ -24,19 +24,33 @@ def smooth_noise(
     """
     step = max(length_px / 2.0, 1.0)
     coarse = tuple(int(np.ceil(n / step)) + 6 for n in shape)
-    field = ndimage.gaussian_filter(rng.standard_normal(coarse), length_px / step, truncate=3)
-    field /= field.std() + 1e-12
+    rough = rng.standard_normal(coarse, dtype=np.float32)
+    field = ndimage.gaussian_filter(rough, length_px / step, truncate=3)
+    field /= field.std() + np.float32(1e-12)
     rows = np.arange(shape[0]) / step + 2 + rng.random()
     columns = np.arange(shape[1]) / step + 2 + rng.random()
-    return _bilinear(field, rows, columns)
+    return bilinear(field, rows, columns)
 
 
-def _bilinear(field: FloatArray, rows: FloatArray, columns: FloatArray) -> NDArray[np.float32]:
-    """`field` at the given fractional rows and columns."""
-    r, c = np.floor(rows).astype(int), np.floor(columns).astype(int)
-    fr, fc = (rows - r)[:, None], columns - c
-    tall = field[r] * (1 - fr) + field[r + 1] * fr
-    return np.asarray(tall[:, c] * (1 - fc) + tall[:, c + 1] * fc, dtype=np.float32)
+def bilinear(
+    field: NDArray[np.float32], rows: FloatArray, columns: FloatArray
+) -> NDArray[np.float32]:
+    """`field` at the given fractional rows and columns; beyond its edge the edge goes on.
+
+    Examples
+    --------
+    >>> field = np.array([[0, 2], [4, 6]], dtype=np.float32)
+    >>> bilinear(field, np.array([0.5]), np.array([0.0, 0.5, 1.0, 7.0]))
+    array([[2., 3., 4., 4.]], dtype=float32)
+    """
+    last = [n - 1 for n in field.shape]
+    rows, columns = rows.clip(0, last[0]), columns.clip(0, last[1])
+    r, c = rows.astype(int), columns.astype(int)
+    fr, fc = (rows - r).astype(np.float32)[:, None], (columns - c).astype(np.float32)
+    tall = field[r] * (1 - fr) + field[np.minimum(r + 1, last[0])] * fr
+    tall = np.ascontiguousarray(tall.T)
+    wide = tall[c] * (1 - fc)[:, None] + tall[np.minimum(c + 1, last[1])] * fc[:, None]
+    return np.asarray(wide.T, dtype=np.float32, order="C")
 
 
 def walks(

@@ -27,19 +27,31 @@ def haze(
     if strength == 0:
         return empty(layout)
     pixel = layout.pixel_size_um
-    wave = np.exp(0.4 * smooth_noise(layout.shape, waves_um / pixel, rng))
+    wave = np.exp(np.float32(0.4) * smooth_noise(layout.shape, waves_um / pixel, rng))
     is_cell = (layout.cells > 0).astype(np.float32)
     tissue = blur_wide(is_cell, 3 / pixel)
-    between = (matrix - 1) * np.minimum(2 * tissue, 1) * (1 - is_cell)
-    return np.asarray(strength * wave * (0.3 + 0.8 * tissue + blur(between, 0.5 / pixel)).clip(0.1))
+    between = np.float32(matrix - 1) * np.minimum(2 * tissue, 1) * (1 - is_cell)
+    return np.asarray(np.float32(strength) * wave * (0.3 + 0.8 * tissue + between).clip(0.1))
 
 
 def cell_levels(
     ids: IntArray, n_cells: int, strength: float, spread: float, rng: np.random.Generator
-) -> FloatArray:
+) -> NDArray[np.float32]:
     """Every cell filled evenly, some brighter than others."""
+    if strength == 0:
+        return np.zeros(ids.shape, dtype=np.float32)
     level = np.append(0, strength * rng.lognormal(0.0, spread, n_cells)).astype(np.float32)
     return np.asarray(level[ids])
+
+
+def grained(
+    image: NDArray[np.float32], grain_um: float, pixel_um: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """`image` with the grain of chromatin and cytoplasm."""
+    if not image.any():
+        return image
+    wave = smooth_noise(image.shape, grain_um / pixel_um, rng)
+    return np.asarray(image * np.exp(np.float32(0.2) * wave))
 
 
 def granules(
@@ -50,7 +62,8 @@ def granules(
         return empty(layout)
     has = np.append(False, rng.random(layout.n_cells) < share)[layout.cells]
     pixel = layout.pixel_size_um
-    spots = np.where(has & (rng.random(layout.shape) < 0.12 * pixel**2), np.float32(1), 0)
+    dice = rng.random(layout.shape, dtype=np.float32)
+    spots = np.where(has & (dice < 0.12 * pixel**2), np.float32(1), 0)
     sigma = max(0.5 / pixel, 0.4)
     return np.asarray(brightness * blur(spots, sigma) * 2 * np.pi * sigma**2)
 

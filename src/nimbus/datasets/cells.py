@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,36 +59,49 @@ def grow(
     if len(centre) == 0:
         return cells, nuclei
     warp = [smooth_noise(shape, 4 * max(warp_px, 1), rng) * warp_px for _ in range(2)]
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    points = np.stack([y + warp[0], x + warp[1]], axis=-1).reshape(-1, 2)
-    reach = float((ellipses.radius * np.sqrt(ellipses.elongation)).max())
-    k = min(NEIGHBOURS, len(centre))
-    distance, near = cKDTree(centre).query(points, k=k, distance_upper_bound=reach)
-    near = near.reshape(len(points), k)
-    some = np.flatnonzero(np.isfinite(distance.reshape(len(points), k)[:, 0]))
-    candidates = np.minimum(near[some], len(centre) - 1)
-    depth = _depth(points[some][:, None], candidates, centre, ellipses)
-    depth[near[some] == len(centre)] = np.inf
-    best = np.argmin(depth, axis=1)
-    winner = np.take_along_axis(candidates, best[:, None], axis=1)[:, 0]
-    inside = np.take_along_axis(depth, best[:, None], axis=1)[:, 0] <= 1
-    cells.ravel()[some[inside]] = winner[inside] + 1
-    shifted = centre + ellipses.offset * ellipses.radius[:, None]
-    deep = _depth(points[some], winner, shifted, ellipses) <= ellipses.nucleus[winner]
-    nuclei.ravel()[some[inside & deep]] = winner[inside & deep] + 1
+    y = np.arange(shape[0], dtype=np.float32)[:, None] + warp[0]
+    x = np.arange(shape[1], dtype=np.float32) + warp[1]
+    best = np.full(shape, 1.0, dtype=np.float32)
+    for near in _nearest(y, x, ellipses):
+        depth = _squared_depth(y, x, near, ellipses)
+        deeper = depth < best
+        best[deeper] = depth[deeper]
+        cells[deeper] = near[deeper] + 1
+    inside = cells > 0
+    winner = cells[inside] - 1
+    shifted = replace(ellipses, centre=centre + ellipses.offset * ellipses.radius[:, None])
+    deep = _squared_depth(y[inside], x[inside], winner, shifted)
+    nuclei[inside] = np.where(deep <= ellipses.nucleus[winner] ** 2, winner + 1, 0)
     return cells, nuclei
 
 
-def _depth(
-    points: FloatArray, which: IntArray, centre: FloatArray, ellipses: Ellipses
-) -> FloatArray:
-    """Distance of each point from the middle of an ellipse: 0 in the middle, 1 at its edge."""
-    delta = points - centre[which]
-    cos, sin = np.cos(ellipses.angle)[which], np.sin(ellipses.angle)[which]
-    stretch = np.sqrt(ellipses.elongation)[which]
-    along = (delta[..., 1] * cos + delta[..., 0] * sin) / stretch
-    across = (delta[..., 0] * cos - delta[..., 1] * sin) * stretch
-    return np.asarray(np.hypot(along, across) / ellipses.radius[which])
+def _nearest(y: FloatArray, x: FloatArray, ellipses: Ellipses) -> Iterator[IntArray]:
+    """The nearest centre of each pixel, the second nearest, and so on.
+
+    Found for every second pixel and used for its neighbours too.
+    """
+    height, width = y.shape
+    k = min(NEIGHBOURS, len(ellipses.centre))
+    points = np.stack([y[::2, ::2].ravel(), x[::2, ::2].ravel()], axis=-1)
+    _, near = cKDTree(ellipses.centre).query(points, k=list(range(1, k + 1)))
+    half = ((height + 1) // 2, (width + 1) // 2)
+    for column in near.T:
+        yield column.reshape(half).repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+
+
+def _squared_depth(
+    y: FloatArray, x: FloatArray, which: IntArray, ellipses: Ellipses
+) -> NDArray[np.float32]:
+    """Squared distance of each point from the middle of an ellipse: 1 at its edge."""
+    cos, sin, stretch = np.cos(ellipses.angle), np.sin(ellipses.angle), ellipses.elongation**0.5
+    along = np.stack([sin, cos]) / stretch / ellipses.radius
+    across = np.stack([cos, -sin]) * stretch / ellipses.radius
+    out = np.zeros(which.shape, dtype=np.float32)
+    for axis in (along, across):
+        start = (axis * ellipses.centre.T).sum(axis=0).astype(np.float32)
+        a, b = axis.astype(np.float32)
+        out += (a[which] * y + b[which] * x - start[which]) ** 2
+    return out
 
 
 def consecutive(

@@ -41,6 +41,20 @@ def seams(
     return np.asarray(step[np.ix_(y.astype(int), x.astype(int))] * (1 - 0.5 * strength * dark))
 
 
+MANY = 15.0
+"""Above so many expected counts, the Poisson distribution is drawn as a normal one."""
+
+
+def counted(expected: FloatArray, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Counts for the expected ones; Poisson noise."""
+    mean = np.asarray(expected, dtype=np.float32)
+    noise = rng.standard_normal(mean.shape, dtype=np.float32)
+    counts: NDArray[np.float32] = np.round(mean + np.sqrt(mean) * noise)
+    few = mean <= MANY
+    counts[few] = rng.poisson(mean[few])
+    return counts
+
+
 def camera(
     counts: FloatArray,
     read_noise: float,

@@ -161,59 +161,65 @@ def record(
         Signal of the channel that bleeds through; None: there is none.
     """
     pixel = layout.pixel_size_um
-    turn, beside, behind, detected = rng.spawn(4)
+    turn, beside, behind, waves, strands, detected = rng.spawn(6)
     angle = turn.uniform(0, 2 * np.pi)
     own, total = (
         optics.misplaced(image, effects.shift_um, angle, pixel)
         for image in (signal.own, signal.total)
     )
-    light = optics.blur(total, effects.psf_um / pixel)
-    light = light + optics.spill(total, effects.spillover, effects.spillover_um, pixel)
+    filled = unspecific(layout, effects, behind)
     mimic = lookalikes(total, other, layout, effects, beside)
+    sharp = total + mimic + filled + background.elastin(layout, effects.elastin, strands)
+    light: FloatArray = optics.blur(sharp, effects.psf_um / pixel)
+    light = light + optics.spill(total, effects.spillover, effects.spillover_um, pixel)
+    light = light + background.haze(layout, effects.haze, effects.haze_um, effects.matrix, waves)
     gain_chance, counts_chance = detected.spawn(2)
     uneven = detector.shading(layout.shape, effects.shading, effects.gain_jitter, gain_chance)
     stitched = detector.seams(layout.shape, effects.seams, pixel, gain_chance)
     gain = effects.photons * uneven * stitched
-    expected = (light + mimic + unspecific(layout, effects, behind)) * gain + effects.speckle
+    expected = light * gain + effects.speckle
     image = detect(np.maximum(expected, 0), layout, effects, counts_chance)
     if effects.holes > 0:
         image = np.where(mimic > 0.4, 0, image)
     return Recorded(
         image=np.asarray(image, dtype=np.float32),
         own=np.asarray(own * gain, dtype=np.float32),
-        mimic=np.asarray(mimic * gain, dtype=np.float32),
+        mimic=np.asarray((mimic + outstanding(filled, effects)) * gain, dtype=np.float32),
     )
 
 
 def lookalikes(
-    total: FloatArray,
+    total: NDArray[np.float32],
     other: FloatArray | None,
     layout: Layout,
     effects: Effects,
     rng: np.random.Generator,
-) -> FloatArray:
+) -> NDArray[np.float32]:
     """Light that looks like a cell's own: of another marker, another layer, or autofluorescence."""
-    far, near, blob, granule, red = rng.spawn(5)
-    pixel = layout.pixel_size_um
-    light = optics.ghosts(total, effects.ghosts, pixel, far)
-    light = light + optics.overhang(total, layout, effects.overhang, near)
+    layer, blob, granule, red, dirt = rng.spawn(5)
+    light = optics.out_of_focus(total, layout, effects.ghosts, effects.overhang, layer)
     if other is not None and effects.bleed > 0:
-        light = light + effects.bleed * optics.blur(other, effects.psf_um / pixel)
+        light = light + effects.bleed * other
     light = light + background.spots(layout, effects.blobs, (0.6, 2.6), (0.2, 4.0), blob)
     light = light + background.granules(layout, effects.granules, effects.granule_light, granule)
-    return np.asarray(light + background.red_cells(layout, effects.red_cells, red))
+    light = light + background.red_cells(layout, effects.red_cells, red)
+    light = light + background.debris(layout, effects.debris, dirt)
+    return np.asarray(light, dtype=np.float32)
 
 
-def unspecific(layout: Layout, effects: Effects, rng: np.random.Generator) -> FloatArray:
-    """Light that does not look like a cell's own: haze, dirt and fibres."""
-    wide, nuclear, whole, fibre, dirt = rng.spawn(5)
-    light = background.haze(layout, effects.haze, effects.haze_um, effects.matrix, wide)
-    n, sigma = layout.n_cells, effects.psf_um / layout.pixel_size_um
-    filled = background.cell_levels(layout.nuclei, n, effects.nuclear_haze, 0.35, nuclear)
-    filled = filled + background.cell_levels(layout.cells, n, effects.cell_haze, 0.4, whole)
-    light = light + optics.blur(filled, sigma)
-    light = light + background.elastin(layout, effects.elastin, fibre)
-    return np.asarray(light + background.debris(layout, effects.debris, dirt))
+def unspecific(layout: Layout, effects: Effects, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Light that fills every cell or nucleus, whatever it has of the marker."""
+    nuclear, whole, grain = rng.spawn(3)
+    n = layout.n_cells
+    light = background.cell_levels(layout.nuclei, n, effects.nuclear_haze, 0.25, nuclear)
+    light = light + background.cell_levels(layout.cells, n, effects.cell_haze, 0.3, whole)
+    return background.grained(light, 1.0, layout.pixel_size_um, grain)
+
+
+def outstanding(filled: NDArray[np.float32], effects: Effects) -> NDArray[np.float32]:
+    """What of unspecific light is far above that of other cells, so that it looks like signal."""
+    usual = np.float32(2.0 * (effects.nuclear_haze + effects.cell_haze))
+    return np.asarray(np.maximum(filled - usual, 0), dtype=np.float32)
 
 
 def detect(
@@ -221,7 +227,7 @@ def detect(
 ) -> FloatArray:
     """Counts of the detector for the expected ones, with its faults."""
     counting, noise, clumps, hot, scan = rng.spawn(5)
-    counts = counting.poisson(expected).astype(np.float32)
+    counts = detector.counted(expected, counting)
     counts = detector.camera(counts, effects.read_noise, effects.row_noise, effects.offset, noise)
     bright = background.spots(layout, effects.aggregates, (0.3, 1.6), (1.0, 12.0), clumps)
     counts = counts + np.round(bright * max(effects.photons, 3.0))

@@ -18,7 +18,7 @@ light in its place, and more than this part of that light."""
 MIN_COUNTS = 5.0
 """Fewer counts of its own make no positive visible."""
 
-MIN_VALUE = 0.006
+MIN_VALUE = 0.012
 """A positive whose own mean is below this part of the scale is as dark as the background."""
 
 LIKE_POSITIVE = 0.6

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from nimbus._types import FloatArray
 
+from ._noise import bilinear
 from .layout import Layout
 
 OUT_OF_FOCUS_UM = 1.6
@@ -19,8 +20,9 @@ OUT_OF_FOCUS_UM = 1.6
 
 def blur(image: FloatArray, sigma_px: float) -> NDArray[np.float32]:
     """`image` after a Gaussian point spread function."""
+    image = np.asarray(image, dtype=np.float32)
     if sigma_px <= 0:
-        return np.asarray(image, dtype=np.float32)
+        return image
     out = ndimage.gaussian_filter(image, sigma_px, truncate=3, mode="reflect")
     return np.asarray(out, dtype=np.float32)
 
@@ -34,10 +36,8 @@ def blur_wide(image: FloatArray, sigma_px: float) -> NDArray[np.float32]:
     padded = np.pad(image, ((0, -height % step), (0, -width % step)), mode="edge")
     rows, columns = padded.shape[0] // step, padded.shape[1] // step
     small = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
-    large = ndimage.zoom(
-        blur(small, sigma_px / step), step, order=1, grid_mode=True, mode="nearest"
-    )
-    return np.asarray(large[:height, :width], dtype=np.float32)
+    narrow = blur(small, sigma_px / step)
+    return bilinear(narrow, *((np.arange(n) + 0.5) / step - 0.5 for n in (height, width)))
 
 
 def spill(clean: FloatArray, part: float, reach_um: float, pixel_um: float) -> FloatArray:
@@ -47,29 +47,38 @@ def spill(clean: FloatArray, part: float, reach_um: float, pixel_um: float) -> F
     return part * blur_wide(clean, reach_um / pixel_um)
 
 
-def ghosts(
-    clean: FloatArray, strength: float, pixel_um: float, rng: np.random.Generator
+def out_of_focus(
+    clean: FloatArray,
+    layout: Layout,
+    ghosts: float,
+    overhang: float,
+    rng: np.random.Generator,
 ) -> FloatArray:
-    """Blurred light of cells above and below: the tissue, shifted far."""
-    if strength == 0:
-        return np.zeros_like(clean)
-    shift = rng.integers(0, clean.shape)
-    far = np.roll(blur_wide(clean, OUT_OF_FOCUS_UM / pixel_um), shift, axis=(0, 1))
-    return np.asarray(strength * far)
+    """Blurred light of cells above and below.
 
-
-def overhang(
-    clean: FloatArray, layout: Layout, strength: float, rng: np.random.Generator
-) -> FloatArray:
-    """Parts of cells that reach, out of focus, under or over their neighbours."""
-    if strength == 0:
+    Parameters
+    ----------
+    clean
+        Signal of the section.
+    layout
+        Its cells.
+    ghosts
+        Strength of other cells: the tissue, shifted far.
+    overhang
+        Strength of parts of cells that reach under or over their neighbours.
+    rng
+        Source of chance.
+    """
+    if ghosts == 0 and overhang == 0:
         return np.zeros_like(clean)
+    light = ghosts * np.roll(clean, rng.integers(0, clean.shape), axis=(0, 1))
     pixel = layout.pixel_size_um
-    tilted = np.append(False, rng.random(layout.n_cells) < 0.4)[layout.cells]
-    angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 4.5) / pixel
-    shift = np.round([reach * np.sin(angle), reach * np.cos(angle)]).astype(int)
-    near = np.roll(np.where(tilted, clean, 0), shift, axis=(0, 1))
-    return np.asarray(strength * blur_wide(near, OUT_OF_FOCUS_UM / pixel))
+    if overhang > 0:
+        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 4.5) / pixel
+        shift = np.round([reach * np.sin(angle), reach * np.cos(angle)]).astype(int)
+        tilted = np.append(False, rng.random(layout.n_cells) < 0.4)[layout.cells]
+        light = light + overhang * np.roll(np.where(tilted, clean, 0), shift, axis=(0, 1))
+    return blur_wide(light, OUT_OF_FOCUS_UM / pixel)
 
 
 def misplaced(image: FloatArray, by_um: float, angle: float, pixel_um: float) -> FloatArray:

@@ -155,7 +155,7 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
 def _autofluorescence(platform: Platform, chance: _Chance) -> dict[str, float]:
     glow = platform.glow
     return {
-        "blobs": chance.sometimes(0.5, (0, 4)),
+        "blobs": max(glow, 0.3) * chance.sometimes(0.4, (0, 4)),
         "granules": glow * chance.sometimes(0.2, (0.005, 0.12)),
         "granule_light": chance.log((0.15, 3)),
         "red_cells": glow * chance.sometimes(0.5, (0.1, 1.0)),
@@ -175,7 +175,7 @@ def _faults(platform: Platform, photons: float, chance: _Chance) -> dict[str, fl
         "offset": chance.even(platform.offset),
         "holes": float(chance.happens(0.15 * platform.stitched)),
         "hot_pixels": chance.sometimes(0.5, platform.hot_pixels),
-        "aggregates": chance.sometimes(0.5, (0, 3)),
+        "aggregates": chance.sometimes(0.4, (0, 2.5)),
         "lines": chance.sometimes(0.2, platform.lines),
         "denoise": denoised,
         "step": photons * chance.sometimes(platform.coarse, (0.01, 0.12)),

@@ -14,11 +14,11 @@ LIT_QUANTILES = (0.98, 0.99, 0.99, 0.995, 0.999)
 ALL_QUANTILES = (0.995, 0.998, 0.999, 0.9995, 0.9999)
 """Quantiles of the positive pixels, or of all, that a tile's scale is drawn from."""
 
-OTHER_FIELDS = (0.6, 3.0)
+OTHER_FIELDS = (0.6, 2.5)
 """Factor by which the scale of the whole data set differs from that of this field."""
 
-OUTSHONE = 0.12
-OUTSHONE_BY = (2.0, 10.0)
+OUTSHONE = 0.1
+OUTSHONE_BY = (2.0, 6.0)
 """Part of the channels whose scale comes from far brighter things in other fields, and how far."""
 
 LEAST = 1.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nimbus._types import FloatArray
 
@@ -17,10 +16,14 @@ def ruffled(image: FloatArray, reach_px: float, rng: np.random.Generator) -> Flo
     """`image` with its places moved a little: membranes are not as smooth as outlines."""
     if reach_px <= 0:
         return image
-    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
-    y += reach_px * smooth_noise(y.shape, max(2 * reach_px, 1.5), rng)
-    x += reach_px * smooth_noise(x.shape, max(2 * reach_px, 1.5), rng)
-    return np.asarray(ndimage.map_coordinates(image, [y, x], order=1, mode="nearest"))
+    height, width = image.shape
+    dy, dx = (
+        np.round(reach_px * smooth_noise(image.shape, max(2 * reach_px, 1.5), rng)).astype(np.intp)
+        for _ in range(2)
+    )
+    y = (np.arange(height)[:, None] + dy).clip(0, height - 1)
+    x = (np.arange(width) + dx).clip(0, width - 1)
+    return np.asarray(image.ravel()[y * width + x])
 
 
 def sides(layout: Layout, settings: PatternSettings, rng: np.random.Generator) -> FloatArray:
