@@ -1,56 +1,110 @@
 import pytest
-import typer
-from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
-from nimbus.cli.train import train  # noqa: E402
 from nimbus.model import load_checkpoint  # noqa: E402
 
-SMALL = ["--fields", "2", "--channels", "1", "--steps", "2", "--depth", "2", "--root-filters", "2",
-         "--batch-size", "2", "--no-progress"]  # fmt: skip
+SMALL = """
+name = "mine"
+out = "{out}"
+{more}
+
+[[tiles]]
+seed = 1
+
+[tiles.simulate]
+n_fields = 3
+n_channels = 3
+tile_size = 32
+
+[fit]
+n_steps = 4
+depth = 2
+root_filters = 2
+batch_size = 2
+"""
 
 
 @pytest.fixture
-def app():
-    app = typer.Typer()
-    app.command()(train)
-    return app
+def written(tmp_path):
+    def write(name="train.toml", *, out="run", more="", text=SMALL):
+        path = tmp_path / name
+        path.write_text(text.format(out=tmp_path / out, more=more))
+        return str(path)
+
+    return write
 
 
-def test_it_leaves_a_model_with_a_card_and_can_go_on(app, tmp_path):
-    first = CliRunner().invoke(app, [str(tmp_path), "--name", "mine", *SMALL])
-    assert first.exit_code == 0, first.output
-    assert "mine.safetensors" in first.output
+def weights(path):
+    return load_checkpoint(path)[0].state_dict()
 
-    net, card = load_checkpoint(tmp_path / "mine.safetensors")
+
+def test_it_leaves_a_model_whose_card_says_how_it_was_made(nimbus, written, tmp_path):
+    config = written(more='about = "Tissue for a test."')
+
+    result = nimbus("train", config, "--no-progress")
+
+    assert result.exit_code == 0, result.stderr
+    net, card = load_checkpoint(tmp_path / "run" / "mine.safetensors")
     assert (card.name, card.depth, card.root_filters, net.depth) == ("mine", 2, 2, 2)
-    assert "--fields 2" in card.training_data
-    assert 0 <= card.metrics["held-out simulated tissue"]["auroc"] <= 1
-
-    again = CliRunner().invoke(app, [str(tmp_path), "--name", "mine", *SMALL, "--resume"])
-    assert again.exit_code == 0, again.output
-    other, _ = load_checkpoint(tmp_path / "mine.safetensors")
-    for name, value in net.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name]), name
+    assert card.training_data == f"Tissue for a test. Made by: nimbus train {config}"
+    assert card.metrics["held-out tiles"]["cells"] > 0
 
 
-def test_a_second_training_begins_with_the_first_and_its_tiles(app, tmp_path):
-    CliRunner().invoke(app, [str(tmp_path / "a"), *SMALL])
-    more = ["--platform", "mibi_denoised", "--also", str(tmp_path / "a" / "tiles"), "--repeat", "2",
-            "--start", str(tmp_path / "a" / "checkpoint.pt")]  # fmt: skip
+def test_stopped_and_resumed_gives_the_weights_of_an_unbroken_training(nimbus, written, tmp_path):
+    nimbus("train", written("a.toml", out="a"), "--no-progress")
+    config = written("b.toml", out="b")
 
-    result = CliRunner().invoke(app, [str(tmp_path / "b"), *SMALL, *more])
+    stopped = nimbus("train", config, "--no-progress", "--stop-after", "2")
+    assert "go on with --resume" in stopped.output
+    assert not (tmp_path / "b" / "mine.safetensors").exists()
+    resumed = nimbus("train", config, "--no-progress", "--resume")
 
-    assert result.exit_code == 0, result.output
-    _, card = load_checkpoint(tmp_path / "b" / "nimbus-s.safetensors")
-    assert "--platform mibi_denoised" in card.training_data
-    assert "--repeat 2" in card.training_data
+    assert resumed.exit_code == 0, resumed.stderr
+    whole, halves = (weights(tmp_path / run / "mine.safetensors") for run in "ab")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
-def test_without_resume_an_old_training_is_kept(app, tmp_path):
-    CliRunner().invoke(app, [str(tmp_path), *SMALL])
+def test_a_second_training_begins_with_the_first_and_uses_its_tiles(nimbus, written, tmp_path):
+    nimbus("train", written("a.toml", out="a"), "--no-progress")
+    tiles = f'[[tiles]]\nfolder = "{tmp_path / "a" / "tiles-0"}"\n'
+    text = f'name = "mine"\nout = "{{out}}"\nstart = "{tmp_path / "a" / "checkpoint.pt"}"\n{tiles}'
+    text += "[fit]\nn_steps = 1\ndepth = 2\nroot_filters = 2\nlearning_rate = 0.0\n"
 
-    again = CliRunner().invoke(app, [str(tmp_path), *SMALL])
+    result = nimbus("train", written("b.toml", out="b", text=text), "--no-progress")
 
-    assert isinstance(again.exception, FileExistsError)
+    assert result.exit_code == 0, result.stderr
+    kernel = "expanding_layers.0.upconv.weight"  # neither averaged statistics nor calibrated
+    first, second = (weights(tmp_path / run / "mine.safetensors") for run in "ab")
+    assert torch.allclose(first[kernel], second[kernel])
+    assert not (tmp_path / "b" / "tiles-0").exists()
+
+
+def test_without_resume_an_old_training_is_kept(nimbus, written):
+    config = written()
+    nimbus("train", config, "--no-progress")
+
+    again = nimbus("train", config, "--no-progress")
+
+    assert again.exit_code == 1
+    assert "give resume=True" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("licens = 1", "did you mean 'licence'"),
+        ("pixel_size_um = 'wide'", "must be float, not 'wide'"),
+        ("aggregate = ", "is not TOML"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(nimbus, written, line, message):
+    result = nimbus("train", written(more=line), "--no-progress")
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_configuration_without_tiles_is_refused(nimbus, written):
+    result = nimbus("train", written(text='name = "a"\nout = "{out}"'))
+    assert result.exit_code == 1
+    assert "has no [[tiles]]" in result.stderr

@@ -1,0 +1,223 @@
+"""What each choice of the training is worth: small networks, three seeds, one table.
+
+    python benchmarks/ablations.py runs/ablations                   (hours on one core; resumable)
+    python benchmarks/ablations.py runs/ablations --only base "no haze" --seeds 0
+    python benchmarks/ablations.py runs/ablations --report          (the table of what is finished)
+
+Each variant changes one thing against `base`: tissue without an effect, the range of pixel sizes,
+augmentation, the loss, the size of the network, a square-root input, real silver labels of
+`dcis_mibi` with and without noise-robust selection. All are small and short (`FIT` and `TILES`):
+they tell the direction, not the size, of what a long training would show.
+
+Measured on held-out simulated tissue with all effects (AUROC, average precision, AUROC at equal
+intensity: the mean over ten bins of mean intensity, where intensity alone has about 0.5) and
+on the pairs of `gold.csv`, if `--data` has them (one view).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import accuracy  # beside this file
+import numpy as np
+import pandas as pd
+import torch
+
+import nimbus
+from nimbus.core.scalerule import ScaleRule
+from nimbus.core.shards import INDEX, open_shards
+from nimbus.datasets import TileSettings, write_training_tiles
+from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
+from nimbus.model import ModelCard, save_checkpoint
+from nimbus.train import (
+    AugmentSettings,
+    FitSettings,
+    RobustSettings,
+    calibrate,
+    centred,
+    fit,
+    folded,
+)
+from nimbus.train.loss import cell_means
+from nimbus.train.measure import score_cells
+from nimbus.train.samples import split
+
+TILES = TileSettings(n_fields=60, n_channels=10, fields_per_shard=20)
+JUDGE = TileSettings(n_fields=24, n_channels=8, fields_per_shard=12)
+FIT = FitSettings(depth=4, root_filters=10, n_steps=500, warmup_steps=50, average_decay=0.98,
+                  measure_every=100_000)  # fmt: skip
+NO_CHANGE = AugmentSettings(
+    log_gain=(1.0, 1.0), offset=(0.0, 0.0), noise=(0.0, 0.0), blurred=0.0, contrasted=0.0,
+    deformed=0.0,
+)  # fmt: skip
+ROBUST = RobustSettings(after_step=150, trusted_datasets=("simulated*",))
+SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
+N_BINS = 10
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change against the base."""
+
+    tiles: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] = field(default_factory=dict)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    silver: float = 0.0
+
+
+GROUPS = {
+    "haze": ("haze", "nuclear_haze", "cell_haze"),
+    "light of neighbours": ("spillover", "out_of_plane", "blur"),
+    "crosstalk": ("bleed",),
+    "artefacts": ("autofluorescence", "debris", "aggregates", "lines", "hot_pixels", "seams"),
+    "camera": ("camera", "speckle", "coarse_values", "saturation", "illumination"),
+    "denoising": ("denoising",),
+    "processes and fibres": ("processes", "fibres"),
+    "membrane polarity": ("polarity", "patchiness", "ruffles"),
+    "dim cells": ("dim_cells",),
+    "compartments": ("giants", "follicles", "glands", "vessels"),
+    "segmentation errors": ("wrong_outlines", "missed_cells", "merges", "splits", "shifts"),
+}
+
+VARIANTS = {
+    "base": Variant(),
+    **{f"no {name}": Variant(tiles={"without": effects}) for name, effects in GROUPS.items()},
+    "one pixel size": Variant(tiles={"zoom": (1.0, 1.0)}),
+    "no augmentation": Variant(augment=NO_CHANGE),
+    "depth 3": Variant(fit={"depth": 3}),
+    "depth 5": Variant(fit={"depth": 5}),
+    "16 root filters": Variant(fit={"root_filters": 16}),
+    "twice the steps": Variant(fit={"n_steps": 1000}),
+    "silver 20%": Variant(silver=0.2),
+    "silver 20%, robust": Variant(silver=0.2, fit={"robust": ROBUST}),
+    "silver 50%": Variant(silver=0.5),
+    "silver 50%, robust": Variant(silver=0.5, fit={"robust": ROBUST}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="processes that simulate")
+    parser.add_argument("--data", type=Path, default=Path("../shared"))
+    parser.add_argument("--silver", type=Path, help="training set of benchmarks/silver.py")
+    parser.add_argument("--report", action="store_true", help="print the table alone")
+    given = parser.parse_args()
+    for seed in [] if given.report else given.seeds:
+        for name in given.only:
+            variant = VARIANTS[name]
+            result = given.out / f"{name}-{seed}.json"
+            if result.is_file() or (variant.silver and given.silver is None):
+                continue
+            result.write_text(json.dumps(run(name, variant, seed, given)))
+            print(name, seed, json.loads(result.read_text()), flush=True)
+    print(report(given.out))
+
+
+def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> dict[str, float]:
+    """Train one variant with one seed, and measure it."""
+    tiles = dataclasses.replace(TILES, **variant.tiles)
+    own = "base" if not variant.tiles else name
+    folders = [written(given.out / "tiles" / f"{own}", tiles, seed=0, jobs=given.jobs)]
+    judge = written(given.out / "tiles" / "judge", JUDGE, seed=9000, jobs=given.jobs)
+    shares = [1.0]
+    if variant.silver:
+        folders.append(given.silver)
+        shares = [1 - variant.silver, variant.silver]
+    settings = dataclasses.replace(FIT, seed=seed, **variant.fit)
+    folder = given.out / f"{name}-{seed}"
+    net = fit(
+        folders,
+        folder,
+        settings=settings,
+        augment=variant.augment,
+        shares=shares,
+        resume=(folder / "checkpoint.pt").exists(),
+        show_progress_bar=False,
+    )
+    _, held_out = split([open_shards(folders[0])], held_out=1)
+    net = folded(net, calibrate(net, held_out, every=2))
+    cells = score_cells(net, held_out, every=2)
+    net = folded(net, centred(best_f1(cells.score, cells.truth).threshold))
+    path = folder / "model.safetensors"
+    card = ModelCard(name="ablation", depth=settings.depth, root_filters=settings.root_filters,
+                     pixel_size_um=1.0, scale=SCALE, aggregate="interior")  # fmt: skip
+    save_checkpoint(path, net, card)
+    return {**simulated(net, judge), **of_gold(path, given.data)}
+
+
+def written(folder: Path, settings: TileSettings, *, seed: int, jobs: int) -> Path:
+    if not (folder / INDEX).is_file():
+        write_training_tiles(
+            folder, settings=settings, random_state=seed, n_jobs=jobs, show_progress_bar=False
+        )
+    return folder
+
+
+def simulated(net: torch.nn.Module, judge: Path) -> dict[str, float]:
+    """Measures on held-out tiles with all effects."""
+    sampler = split([open_shards(judge)], held_out=0)[0]
+    cells = score_cells(net, sampler)
+    parts = []
+    for batch in sampler.in_order(size=16):
+        n_columns = batch.labels.shape[1]
+        mean = cell_means(batch.planes.double(), batch.masks.double(), batch.ids, n_columns)
+        parts.append(mean[(batch.labels != -1) & torch.isfinite(mean)].numpy())
+    intensity = np.concatenate(parts)
+    edges = np.quantile(intensity, np.linspace(0, 1, N_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, intensity)
+    equal = [auroc(cells.score[bins == b], cells.truth[bins == b]) for b in range(N_BINS)]
+    return {
+        "AUROC": auroc(cells.score, cells.truth),
+        "AP": average_precision(cells.score, cells.truth),
+        "F1": f1_at(cells.score, cells.truth),
+        "AUROC at equal intensity": float(np.nanmean(equal)),
+    }
+
+
+def of_gold(model: Path, data: Path) -> dict[str, float]:
+    """Measures on the hard pairs of real images."""
+    if not (data / "gold.csv").is_file():
+        return {}
+    given = SimpleNamespace(model=str(model), data=data, quantile=None, no_tta=True, aggregate=None)
+    pooled = accuracy.gold(given).loc[("pooled", "score")]
+    names = {"AUROC": "gold AUROC", "AP": "gold AP", "best F1": "gold best F1",
+             "F1 at 0.5": "gold F1"}  # fmt: skip
+    return {new: float(pooled[old]) for old, new in names.items()}
+
+
+def report(out: Path) -> str:
+    """Markdown table: mean over the seeds, and the standard deviation of the seeds of `base`."""
+    rows = []
+    for path in sorted(out.glob("*.json")):
+        name, seed = path.stem.rsplit("-", 1)
+        rows.append({"variant": name, "seed": int(seed), **json.loads(path.read_text())})
+    if not rows:
+        return "nothing is finished"
+    groups = pd.DataFrame(rows).groupby("variant")
+    mean = groups.mean().drop(columns="seed")
+    mean.insert(0, "seeds", groups.size())
+    order = [name for name in VARIANTS if name in mean.index]
+    lines = [["variant", *mean.columns], ["---"] * (1 + mean.shape[1])]
+    for name in order:
+        lines.append([name, *(f"{v:.3f}" if c != "seeds" else str(int(v))
+                              for c, v in mean.loc[name].items())])  # fmt: skip
+    spread = groups.std().drop(columns="seed")
+    if "base" in spread.index:
+        lines.append(["sd of base's seeds", "", *(f"{v:.3f}" for v in spread.loc["base"])])
+    header = f"nimbus {nimbus.__version__}, PyTorch {torch.__version__}\n\n"
+    return header + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The steps of ``nimbus train``: tiles, training, calibration, card."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from nimbus.core.shards import INDEX, open_shards
+from nimbus.datasets import write_training_tiles
+from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
+from nimbus.model import ModelCard, UNet, save_checkpoint
+from nimbus.train import calibrate, centred, fit, folded
+from nimbus.train.checkpoint import load_state
+from nimbus.train.measure import CellScores, score_cells
+from nimbus.train.samples import TileSampler, split
+
+from ._trainconfig import TileSource, TrainConfig
+
+_HELD_OUT_SAMPLES = 1500
+"""About so many held-out tiles are used for calibration and the metrics of the card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where and how a training runs: what does not change its result.
+
+    Parameters
+    ----------
+    jobs
+        Processes that simulate tissue.
+    device
+        Where the network is trained.
+    resume
+        Go on from the checkpoint.
+    stop_after
+        Stop after this step of the whole, without writing a model.
+    progress
+        Show progress bars.
+    """
+
+    jobs: int = 1
+    device: str = "cpu"
+    resume: bool = False
+    stop_after: int | None = None
+    progress: bool = True
+
+
+def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path | None:
+    """Train the network of `config`; the path of its weights, or None where it was stopped."""
+    out = Path(config.out)
+    folders = [
+        _ready(source, out / f"tiles-{number}", machine)
+        for number, source in enumerate(config.tiles)
+    ]
+    net = fit(
+        folders,
+        out,
+        settings=config.fit,
+        augment=config.augment,
+        shares=[source.share for source in config.tiles],
+        start=_start(config),
+        resume=machine.resume,
+        stop_after=machine.stop_after,
+        device=machine.device,
+        show_progress_bar=machine.progress,
+    )
+    if machine.stop_after is not None and machine.stop_after < config.fit.n_steps:
+        return None
+    net, cells = _calibrated(net, _judges(config, folders), machine.device)
+    path = out / f"{config.name}.safetensors"
+    save_checkpoint(path, net, _card(config, cells, command))
+    return path
+
+
+def _ready(source: TileSource, own: Path, machine: Machine) -> Path:
+    """The folder of a source's tiles, simulated now if they are not there."""
+    folder = Path(source.folder) if source.folder else own
+    if source.simulate is not None and not (folder / INDEX).is_file():
+        # At least three shards: the last one is held out.
+        per_shard = max(1, min(source.simulate.fields_per_shard, source.simulate.n_fields // 3))
+        write_training_tiles(
+            folder,
+            settings=dataclasses.replace(source.simulate, fields_per_shard=per_shard),
+            random_state=source.seed,
+            n_jobs=machine.jobs,
+            show_progress_bar=machine.progress,
+        )
+    return folder
+
+
+def _start(config: TrainConfig) -> UNet | None:
+    """The averaged weights that the training begins with, before any calibration."""
+    if not config.start:
+        return None
+    net = UNet(depth=config.fit.depth, root_filters=config.fit.root_filters)
+    net.load_state_dict(load_state(Path(config.start)).average)
+    return net
+
+
+def _judges(config: TrainConfig, folders: list[Path]) -> TileSampler:
+    """Held-out tiles with labels that are true: simulated ones, where there are any."""
+    pairs = list(zip(config.tiles, folders, strict=True))
+    chosen = [folder for source, folder in pairs if source.simulate is not None] or folders
+    return split([open_shards(f) for f in chosen], held_out=max(config.fit.held_out, 1))[1]
+
+
+def _calibrated(net: UNet, held_out: TileSampler, device: str) -> tuple[UNet, CellScores]:
+    """The network with calibrated logits, on the CPU, and its scores of held-out cells."""
+    every = max(1, len(held_out) // _HELD_OUT_SAMPLES)
+    net = folded(net, calibrate(net, held_out, every=every, device=device)).cpu()
+    cells = score_cells(net, held_out, every=every)
+    net = folded(net, centred(best_f1(cells.score, cells.truth).threshold))
+    return net, score_cells(net, held_out, every=every)
+
+
+def _card(config: TrainConfig, cells: CellScores, command: str) -> ModelCard:
+    return ModelCard(
+        name=config.name,
+        depth=config.fit.depth,
+        root_filters=config.fit.root_filters,
+        pixel_size_um=config.pixel_size_um,
+        scale=config.scale,
+        aggregate=config.aggregate,
+        training_data=f"{config.about} Made by: {command}",
+        metrics={"held-out tiles": _metrics(cells)},
+        licence=config.licence,
+    )
+
+
+def _metrics(cells: CellScores) -> dict[str, float]:
+    """Measures of a card, rounded."""
+    best = best_f1(cells.score, cells.truth)
+    values = {
+        "auroc": auroc(cells.score, cells.truth),
+        "average_precision": average_precision(cells.score, cells.truth),
+        "f1_at_0.5": f1_at(cells.score, cells.truth),
+        "best_f1": best.f1,
+        "best_threshold": best.threshold,
+        "cells": float(len(cells.truth)),
+    }
+    return {key: round(value, 4) for key, value in values.items()}
