@@ -136,3 +136,66 @@ def test_the_average_follows_slowly_and_forgets_its_start():
     assert float(average["weight"]) == pytest.approx(1 - 0.9**10)
     assert decay_at(0, 0.99) == pytest.approx(0.1)
     assert decay_at(10**6, 0.99) == 0.99
+
+
+def test_a_killed_training_resumes_to_the_same_weights(shards, tmp_path):
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    settings = dataclasses.replace(TINY, n_steps=400, checkpoint_minutes=0.0)
+    script = (
+        "import sys, torch; from nimbus.train import FitSettings, fit; torch.set_num_threads(1); "
+        f"fit(sys.argv[1], sys.argv[2], settings={settings!r}, show_progress_bar=False)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(shards), str(tmp_path / "a")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    log, deadline = tmp_path / "a" / "log.csv", time.monotonic() + 100
+    while not (log.exists() and log.read_text().count("\n") > 4):
+        assert process.poll() is None, "it ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed_at = load_state(tmp_path / "a" / "checkpoint.pt").step
+    n_steps = killed_at + 6  # an unbroken training of 400 steps would take too long
+
+    assert 0 < killed_at < 400
+    resumed = run(shards, tmp_path / "a", settings, resume=True, stop_after=n_steps)
+    whole = run(shards, tmp_path / "b", dataclasses.replace(settings, checkpoint_minutes=9.0),
+                stop_after=n_steps)  # fmt: skip
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+    with log.open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == sorted(set(steps)), "lines of the killed run are not doubled"
+
+
+def test_the_result_does_not_depend_on_how_many_batches_are_read_ahead(shards, tmp_path):
+    first = run(shards, tmp_path / "a", n_ahead=0)
+    other = run(shards, tmp_path / "b", n_ahead=3)
+
+    assert torch.equal(first["final_conv.weight"], other["final_conv.weight"])
+
+
+def test_frozen_batch_norms_keep_their_statistics(shards, tmp_path):
+    frozen = run(shards, tmp_path / "a", dataclasses.replace(TINY, freeze_batch_norm=True))
+    usual = run(shards, tmp_path / "b")
+
+    name = "contracting_layers.0.bn_1.running_mean"
+    assert float(frozen[name].abs().max()) == 0
+    assert float(usual[name].abs().max()) > 0
+
+
+def test_bfloat16_is_used_when_asked_and_learns_too(shards, tmp_path):
+    settings = dataclasses.replace(TINY, n_steps=40, learning_rate=0.01)
+    half = run(shards, tmp_path / "a", dataclasses.replace(settings, precision="bfloat16"))
+    full = run(shards, tmp_path / "b", settings)
+
+    assert not torch.equal(half["final_conv.weight"], full["final_conv.weight"])
+    with (tmp_path / "a" / "log.csv").open() as file:
+        assert float(list(csv.DictReader(file))[-1]["held_out_auroc"]) > 0.95

@@ -105,6 +105,21 @@ def test_cells_above_the_threshold_are_left_out_unless_confident_or_trusted():
     assert kept(1) == [True, True, True, False, True]
 
 
+def test_cells_whose_label_is_contradicted_are_left_out_below_the_quantile_too():
+    batch = batch_of([[1, 1, 0, 0]], [0])
+    judgement = Judgement(torch.full((1, 4), 0.2), torch.tensor([[0.2, 0.3, 0.8, 0.7]]))
+    trusted = torch.zeros(1, dtype=torch.bool)
+    settings = dataclasses.replace(SETTINGS, contradicted=0.25)
+
+    def kept(limit, settings):
+        limits = torch.full((1, 2), limit)
+        return kept_cells(judgement, batch, limits, trusted, settings)[0].tolist()
+
+    assert kept(0.5, SETTINGS) == [True] * 4
+    assert kept(0.5, settings) == [False, True, False, True]
+    assert kept(float("inf"), settings) == [True] * 4, "too few cells were seen"
+
+
 def test_each_sample_is_compared_with_the_threshold_of_its_own_source_and_label():
     batch = batch_of([[0, 1], [0, 1]], [0, 1])
     limits = torch.tensor([[0.1, 0.9], [0.9, 0.1]])

@@ -58,6 +58,10 @@ class RobustSettings:
     confident
         Scores below the first of a negative cell, and above the second of a positive one, keep the
         cell whatever its loss. Paper: 0.1 and 0.9.
+    contradicted
+        A cell whose label has less than this probability is left out even where its loss is
+        below the quantile: of a rare class more than the quantile's share can be wrong (of
+        evenly turned labels, half of the positive ones). 0, as in the paper, leaves that out.
     judge
         Whose losses count: the ``"network"``'s own, or those of the moving ``"average"`` of its
         weights, which learns single wrong labels later.
@@ -76,6 +80,7 @@ class RobustSettings:
     decay: float = 0.998
     min_cells: int = 50
     confident: tuple[float, float] = (0.1, 0.9)
+    contradicted: float = 0.0
     judge: Literal["network", "average"] = "average"
     trusted_datasets: tuple[str, ...] = ()
 
@@ -88,6 +93,8 @@ class RobustSettings:
             raise ValueError(
                 f"confident must be two rising scores in [0, 1], not {self.confident!r}"
             )
+        if not 0 <= self.contradicted <= 0.5:
+            raise ValueError(f"contradicted must be from 0 to 0.5, not {self.contradicted!r}")
         if self.judge not in ("network", "average"):
             raise ValueError(f"judge must be 'network' or 'average', not {self.judge!r}")
         remembered = 1 / (1 - self.decay)
@@ -211,12 +218,16 @@ def kept_cells(
     trusted
         Of each source: whether its labels are true, bool ``(source,)``.
     settings
-        Its `confident` is read.
+        Its `confident` and `contradicted` are read.
     """
     low, high = settings.confident
-    limit = limits[batch.source].gather(1, batch.labels.clamp(min=0))
-    agreed = torch.where(batch.labels == 1, judgement.score > high, judgement.score < low)
-    kept = (judgement.loss <= limit) | agreed | trusted[batch.source][:, None]
+    positive = batch.labels == 1
+    limit = limits[batch.source].gather(1, positive.long())
+    agreed = torch.where(positive, judgement.score > high, judgement.score < low)
+    given = torch.where(positive, judgement.score, 1 - judgement.score)
+    contradicted = (given < settings.contradicted) & torch.isfinite(limit)
+    usual = (judgement.loss <= limit) & ~contradicted
+    kept = usual | agreed | trusted[batch.source][:, None]
     return kept & torch.isfinite(judgement.loss)
 
 
