@@ -6,8 +6,9 @@ import pytest
 
 from nimbus.core.boxes import Box
 from nimbus.core.grid import same_grid
-from nimbus.core.shards import PLANE_MAX
-from nimbus.engine.cutting import CutPlan, LabelledField, cut_tile, plan_cuts
+from nimbus.core.shards import PLANE_MAX, merged
+from nimbus.engine import cutting
+from nimbus.engine.cutting import CutPlan, LabelledField, cut_tiles, plan_blocks, plan_cuts
 from nimbus.engine.source import FieldSource
 from support.tissue import draw_image, draw_labels
 
@@ -25,6 +26,10 @@ def drawn_field(shape=(150, 130), factor=2.0, *, labels=None, known=None, scales
         same_grid(shape, factor), tuple(f"m{k}" for k in range(len(scales))), np.array(scales),
     )  # fmt: skip
     return LabelledField(source, ids, truth, np.arange(10, 10 + len(scales), dtype=np.int32))
+
+
+def cut_tile(field, tile, plan):
+    return cut_tiles(field, [tile], plan)
 
 
 def test_tiles_cover_the_grid_and_have_one_size():
@@ -134,3 +139,17 @@ def test_planes_are_the_clipped_channel_averaged_over_network_pixels():
     expected = whole.reshape(75, 2, 65, 2).mean(axis=(1, 3))[tile.read.slices]
     assert (whole == 1).any(), "proves nothing: nothing is clipped"
     np.testing.assert_allclose(tiles.planes[-1] / PLANE_MAX, expected, atol=1 / PLANE_MAX)
+
+
+def test_a_block_of_tiles_is_its_tiles_one_by_one(monkeypatch):
+    monkeypatch.setattr(cutting, "BLOCK", 40)
+    field = drawn_field(factor=1.7)
+    blocks = plan_blocks(field.source.grid.network_shape, PLAN)
+    single = [cut_tile(field, tile, PLAN) for block in blocks for tile in block]
+    together = merged([cut_tiles(field, block, PLAN) for block in blocks])
+
+    assert 1 < len(blocks) < len(single)
+    assert {t.index for b in blocks for t in b} == set(range(len(single)))
+    expected = merged(single)
+    for name in ("planes", "geometry", "labels", "masks", "ids", "source"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(expected, name))

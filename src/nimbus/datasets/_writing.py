@@ -81,7 +81,7 @@ def write_shards(
     left = items[done.n_items :]
     results = with_progress(
         run_ordered(task, left, n_jobs=n_jobs),
-        total=len(left), description=f"tiles of {folder.name}", unit="tiles",
+        total=len(left), description=f"tiles of {folder.name}", unit="blocks",
         show=show_progress_bar,
     )  # fmt: skip
     for n_done, tiles in _gathered(results, done.n_items, len(items), shard_bytes):

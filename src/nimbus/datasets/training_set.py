@@ -14,7 +14,7 @@ from nimbus._check import listed
 from nimbus._keys import Layers
 from nimbus.core.shards import SOURCES, Source, Tiles
 from nimbus.core.tiles import Tile
-from nimbus.engine.cutting import CutPlan, LabelledField, cut_tile, plan_cuts
+from nimbus.engine.cutting import CutPlan, LabelledField, cut_tiles, plan_blocks
 from nimbus.engine.run import default_jobs
 from nimbus.engine.source import NanRule, require_nan_rule
 
@@ -137,21 +137,21 @@ def write_training_set(  # noqa: PLR0913 - the public signature
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One tile of one field."""
+    """Some tiles of one field."""
 
     field: int
-    tile: Tile
+    tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
-    """Cuts one tile, here or in another process."""
+    """Cuts some tiles, here or in another process."""
 
     fields: tuple[LabelledField, ...]
     plan: CutPlan
 
     def __call__(self, item: _Item) -> Tiles | None:
-        return cut_tile(self.fields[item.field], item.tile, self.plan)
+        return cut_tiles(self.fields[item.field], item.tiles, self.plan)
 
 
 def _write(
@@ -169,9 +169,9 @@ def _write(
         for f in fields
     )
     items = [
-        _Item(index, tile)
+        _Item(index, block)
         for index, field in enumerate(known)
-        for tile in plan_cuts(field.source.grid.network_shape, plan)
+        for block in plan_blocks(field.source.grid.network_shape, plan)
     ]
     write_shards(
         folder,

@@ -12,23 +12,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._types import BoolArray
+from nimbus._types import AnyArray, BoolArray
 from nimbus.core.boxes import Box
 from nimbus.core.cellsums import compact_ids
 from nimbus.core.masks import cell_plane, label_window, mask_plane
-from nimbus.core.shards import PLANE_MAX, Tiles
+from nimbus.core.shards import PLANE_MAX, Tiles, merged
 from nimbus.core.tiles import Tile
 
 from .planes import channel_planes, image_window, network_input
 from .source import FieldSource
 
 MARGIN = 64
-"""Network pixels around a tile in which the size of a cut cell is measured."""
+"""Network pixels around tiles in which the size of a cut cell is measured."""
+
+BLOCK = 1024
+"""Tiles whose corners lie in one square of this side, in network pixels, are read together."""
 
 CLIP = 1.0
 """Scaled channels are clipped to it before the area is averaged; a stored plane ends there."""
@@ -103,78 +107,141 @@ def plan_cuts(shape: tuple[int, int], plan: CutPlan) -> tuple[Tile, ...]:
     return tuple(Tile(index, box.clipped(shape), box) for index, box in enumerate(boxes))
 
 
-def cut_tile(field: LabelledField, tile: Tile, plan: CutPlan) -> Tiles | None:
-    """The channels of one tile that have a decided cell; ``None`` where none has.
+def plan_blocks(shape: tuple[int, int], plan: CutPlan) -> tuple[tuple[Tile, ...], ...]:
+    """The tiles of :func:`plan_cuts`, those together that lie together.
 
-    Of a tile without decided cells no image is read. A channel without signal (scale 0) is left
-    out: what its labels say cannot be seen.
+    Examples
+    --------
+    >>> blocks = plan_blocks((128, 3000), CutPlan(tile_size=128, overlap=16, min_visible=0.4))
+    >>> [len(block) for block in blocks]
+    [10, 9, 8]
+    """
+    blocks: dict[tuple[int, int], list[Tile]] = {}
+    for tile in plan_cuts(shape, plan):
+        blocks.setdefault((tile.read.y0 // BLOCK, tile.read.x0 // BLOCK), []).append(tile)
+    return tuple(tuple(block) for block in blocks.values())
+
+
+def cut_tiles(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> Tiles | None:
+    """The channels of each tile that have a decided cell; ``None`` where none has.
+
+    What is not needed is not read: no image where no cell is decided, no group of channels (those
+    in one chunk) where none of them is wanted. A channel without signal (scale 0) is left out:
+    what its labels say cannot be seen.
+
+    Parameters
+    ----------
+    field
+        The field.
+    tiles
+        Some of its tiles; labels and each channel are read once for all of them.
+    plan
+        How tiles are cut.
 
     Returns
     -------
-    One geometry; samples in the order of the channels; cells numbered from 1 by ascending id.
+    One geometry for each tile that has samples; samples tile by tile, in the order of the
+    channels; the cells of a tile numbered from 1 by ascending id.
     """
     source = field.source
-    seen = _seen_cells(source, tile)
-    labels = field.labels_of(seen.ids)
-    labels[seen.area < plan.min_visible * seen.whole_area] = _UNDECIDED
-    kept: BoolArray = (labels != _UNDECIDED).any(axis=0) & (source.scales > 0)
-    if not kept.any():
+    wanted = [seen for seen in _seen_cells(field, tiles, plan) if seen.kept.any()]
+    if not wanted:
         return None
-    fed = _network_input(source, tile, seen.mask, kept)
-    height, width = tile.read.shape
-    missing = (0, height - seen.number.shape[0]), (0, width - seen.number.shape[1])
-    return Tiles(
-        planes=np.round(fed[:, 0] * PLANE_MAX).astype(np.uint16),
-        geometry=np.zeros(len(fed), dtype=np.int32),
-        labels=np.ascontiguousarray(labels[:, kept].T),
-        masks=fed[:1, 1].astype(np.uint8),
-        ids=np.pad(seen.number, missing)[None],
-        source=field.sources[kept],
-    )
+    window = image_window(source.grid, _union([seen.inside for seen in wanted]))
+    fed: list[list[NDArray[np.float32]]] = [[] for _ in wanted]
+    for group in source.channel_groups(1):
+        if not any(seen.kept[group].any() for seen in wanted):
+            continue
+        raw = source.read_image(group, window)
+        for parts, seen in zip(fed, wanted, strict=True):
+            if seen.kept[group].any():
+                parts.append(_network_input(source, seen, raw, group, window))
+    return merged([_stored(field, s, np.concatenate(p)) for s, p in zip(wanted, fed, strict=True)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """Cells of a tile: ids, pixels in the tile and in all; number and mask of each pixel."""
+    """One tile, inside the grid.
 
-    ids: NDArray[np.int64]
-    area: NDArray[np.intp]
-    whole_area: NDArray[np.intp]
+    Parameters
+    ----------
+    tile
+        The tile.
+    inside
+        What of it lies inside the grid.
+    number
+        Number of the cell of each pixel, 0 is background, ``(y, x)``.
+    mask
+        Mask plane, ``(y, x)``.
+    labels
+        Of each cell and channel, ``(cell, channel)``.
+    kept
+        Channels with a decided cell and with signal, ``(channel,)``.
+    """
+
+    tile: Tile
+    inside: Box
     number: NDArray[np.int32]
     mask: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    kept: BoolArray
 
 
-def _seen_cells(source: FieldSource, tile: Tile) -> _Seen:
-    grid = source.grid
-    inside = tile.read.clipped(grid.network_shape)
-    around = inside.grown(MARGIN).clipped(grid.network_shape)
+def _seen_cells(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> Iterator[_Seen]:
+    """What the labels say of each tile; they are read once."""
+    grid, shape = field.source.grid, field.source.grid.network_shape
+    insides = [tile.read.clipped(shape) for tile in tiles]
+    around = _union(insides).grown(MARGIN).clipped(shape)
     window = label_window(grid, around)
-    read = source.read_labels(window)
+    read = field.source.read_labels(window)
     wide = cell_plane(read, grid, around, origin=window)
-    ids, position = compact_ids(wide[inside.relative_to(around).slices])
-    everywhere, counts = np.unique(wide, return_counts=True)
-    return _Seen(
-        ids=ids,
-        area=np.bincount(position[position >= 0], minlength=ids.size),
-        whole_area=counts[np.searchsorted(everywhere, ids)],
-        number=(position + 1).reshape(inside.shape).astype(np.int32),
-        mask=mask_plane(read, grid, inside, origin=window),
-    )
+    every, counts = np.unique(wide, return_counts=True)
+    for tile, inside in zip(tiles, insides, strict=True):
+        ids, position = compact_ids(wide[inside.relative_to(around).slices])
+        area = np.bincount(position[position >= 0], minlength=ids.size)
+        labels = field.labels_of(ids)
+        labels[area < plan.min_visible * counts[np.searchsorted(every, ids)]] = _UNDECIDED
+        yield _Seen(
+            tile=tile,
+            inside=inside,
+            number=(position + 1).reshape(inside.shape).astype(np.int32),
+            mask=mask_plane(read, grid, inside, origin=window),
+            labels=labels,
+            kept=(labels != _UNDECIDED).any(axis=0) & (field.source.scales > 0),
+        )
 
 
 def _network_input(
-    source: FieldSource, tile: Tile, mask: NDArray[np.uint8], kept: BoolArray
+    source: FieldSource, seen: _Seen, raw: AnyArray, group: slice, window: Box
 ) -> NDArray[np.float32]:
-    """Planes ``(c, 2, y, x)`` of the kept channels; groups that hold none are not read."""
-    shape = source.grid.network_shape
-    inside = tile.read.clipped(shape)
-    window = image_window(source.grid, inside)
-    parts = []
-    for group in source.channel_groups(1):
-        if not kept[group].any():
-            continue
-        raw = source.read_image(group, window)[kept[group]]
-        scales = source.scales[group][kept[group]]
-        planes = channel_planes(raw, scales, source.grid, inside, origin=window, clip=CLIP)
-        parts.append(network_input(planes, mask, tile, shape))
-    return np.concatenate(parts)
+    """Planes ``(c, 2, y, x)`` of the kept channels of a group that was read in `window`."""
+    own = image_window(source.grid, seen.inside)
+    kept = seen.kept[group]
+    part = raw[:, *own.relative_to(window).slices][kept]
+    planes = channel_planes(
+        part, source.scales[group][kept], source.grid, seen.inside, origin=own, clip=CLIP
+    )
+    return network_input(planes, seen.mask, seen.tile, source.grid.network_shape)
+
+
+def _stored(field: LabelledField, seen: _Seen, fed: NDArray[np.float32]) -> Tiles:
+    """A tile as it is written."""
+    height, width = seen.tile.read.shape
+    missing = (0, height - seen.number.shape[0]), (0, width - seen.number.shape[1])
+    return Tiles(
+        planes=np.round(fed[:, 0] * PLANE_MAX).astype(np.uint16),
+        geometry=np.zeros(len(fed), dtype=np.int32),
+        labels=np.ascontiguousarray(seen.labels[:, seen.kept].T),
+        masks=fed[:1, 1].astype(np.uint8),
+        ids=np.pad(seen.number, missing)[None],
+        source=field.sources[seen.kept],
+    )
+
+
+def _union(boxes: Sequence[Box]) -> Box:
+    return Box(
+        min(box.y0 for box in boxes),
+        max(box.y1 for box in boxes),
+        min(box.x0 for box in boxes),
+        max(box.x1 for box in boxes),
+    )
