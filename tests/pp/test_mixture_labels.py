@@ -56,9 +56,9 @@ def test_groups_of_different_gain_need_a_fit_of_their_own():
     adata.obs["batch"] = np.where(np.arange(adata.n_obs) % 2, "dim", "bright")
     adata.layers["integrated"][adata.obs["batch"] == "dim"] /= 12  # its positives as the others'
     together, apart = labelled(adata).copy(), labelled(adata, by="batch")  # negatives
-    wrong = [((s[:, 0] >= 0) & (s[:, 0] != truth)).mean() for s in (together, apart)]
-    assert wrong[0] > 0.05, "proves nothing"
-    assert wrong[1] < 0.01
+    right = [(s[:, 0] == truth).mean() for s in (together, apart)]
+    assert right[0] < 0.8, "proves nothing"
+    assert right[1] > 0.95
     fits = adata.uns["silver"]["fits"]
     assert fits["group"].tolist() == ["bright", "dim"] * 2
 

@@ -39,8 +39,10 @@ def mixture_labels(
     """Add the layer ``"silver"`` where there is nothing else: bright cells and dark ones.
 
     The logarithm of each marker's intensities is taken apart into two normal components. Cells that
-    are surely of the upper one are positive, those surely of the lower one negative. These labels
-    know nothing but the intensity, so no score can be shown to beat it on them.
+    are surely of the upper one are positive, those surely of the lower one negative. Before the
+    logarithm the median of the intensities above 0 is added: what differs below it is noise, and
+    cells without any signal count too. These labels know nothing but the intensity, so no score can
+    be shown to beat it on them.
 
     Parameters
     ----------
@@ -67,11 +69,10 @@ def mixture_labels(
     Returns
     -------
     None. Sets ``layers[key_added]``, int8 ``(cells, markers)``: 1 positive, 0 negative, -1
-    undefined. Cells without any signal (0 or below) are negative where their marker is labelled.
-    ``uns[key_added]["fits"]`` has a row for each marker and group: share of the upper component
-    among cells with signal, both means (of the natural logarithm), the separation, and the
-    intensities below which cells are negative and from which on they are positive (NaN for a marker
-    without labels), and why there are none.
+    undefined. ``uns[key_added]["fits"]`` has a row for each marker and group: number of cells above
+    0, share of the upper component, where both have their means, the separation, below which
+    intensity cells are negative and from which on they are positive (NaN for a marker without
+    labels), and why there are none.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def mixture_labels(
     Examples
     --------
     >>> dark, bright = np.geomspace(1, 8, 80), np.geomspace(30, 240, 40)
-    >>> table = AnnData(np.concatenate([dark, bright, [16.0]])[:, None])
+    >>> table = AnnData(np.concatenate([dark, bright, [12.0]])[:, None])
     >>> table.layers["integrated"] = table.X
     >>> mixture_labels(table)
     >>> table.layers["silver"].ravel()[[0, -2, -1]]
@@ -145,15 +146,18 @@ class _Fit:
 
 
 def _fit(values: FloatArray, confidence: float, min_separation: float) -> _Fit:
-    signal = values[np.isfinite(values) & (values > 0)]
-    if signal.size < MIN_CELLS or signal.min() == signal.max():
+    known = np.maximum(values[np.isfinite(values)], 0)
+    signal = known[known > 0]
+    if signal.size < MIN_CELLS or known.min() == known.max():
         return _Fit(signal.size, refused=f"fewer than {MIN_CELLS} cells with signal that differs")
-    fit = fit_mixture(np.log(signal))
-    found = (signal.size, fit.weight, *fit.means, fit.separation)
+    offset = float(np.median(signal))
+    fit = fit_mixture(np.log(known + offset))
+    low, high = (math.exp(mean) - offset for mean in fit.means)
+    found = (signal.size, fit.weight, low, high, fit.separation)
     if not fit.is_apart(separation=min_separation, confidence=confidence):
         return _Fit(*found, refused="the components are not apart")
-    low, high = (math.exp(fit.cut(probability)) for probability in (1 - confidence, confidence))
-    return _Fit(*found, negative_below=low, positive_from=high)
+    cuts = [math.exp(fit.cut(probability)) - offset for probability in (1 - confidence, confidence)]
+    return _Fit(*found, *cuts)
 
 
 def _groups(table: AnnData, by: str | None) -> dict[str, IntArray]:
