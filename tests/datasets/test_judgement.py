@@ -58,6 +58,14 @@ def test_a_negative_under_light_like_that_of_positives_is_undecided(mimic, label
     np.testing.assert_array_equal(judged(fooled, places_of(), EFFECTS, 100.0), [1, label, 0])
 
 
+def test_a_bright_speck_in_a_large_cell_is_no_signal():
+    speck = channel([50.0, 0.0, 0.0], [True, False, False])
+    speck.recorded.mimic[7, 7] = 75 * 60.0  # as many counts in one pixel as above in the place
+    speck.recorded.image[7, 7] += 75 * 60.0
+
+    np.testing.assert_array_equal(judged(speck, places_of(), EFFECTS, 100.0), [1, 0, 0])
+
+
 def test_a_merged_label_is_positive_if_a_visible_member_fills_a_good_part():
     drawn = channel([50.0, 0.0, 50.0], [True, False, True])
     merged = places_of(label=(1, 1, 2), share=(0.5, 0.5, 1.0))

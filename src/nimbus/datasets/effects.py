@@ -173,18 +173,19 @@ def record(
     light: FloatArray = optics.blur(sharp, effects.psf_um / pixel)
     light = light + optics.spill(total, effects.spillover, effects.spillover_um, pixel)
     light = light + background.haze(layout, effects.haze, effects.haze_um, effects.matrix, waves)
-    gain_chance, counts_chance = detected.spawn(2)
+    gain_chance, clump_chance, counts_chance = detected.spawn(3)
     uneven = detector.shading(layout.shape, effects.shading, effects.gain_jitter, gain_chance)
     stitched = detector.seams(layout.shape, effects.seams, pixel, gain_chance)
     gain = effects.photons * uneven * stitched
     expected = light * gain + effects.speckle
-    image = detect(np.maximum(expected, 0), layout, effects, counts_chance)
+    clumps = aggregates(layout, effects, clump_chance)
+    image = detect(np.maximum(expected, 0), clumps, effects, counts_chance)
     if effects.holes > 0:
         image = np.where(mimic > 0.4, 0, image)
     return Recorded(
         image=np.asarray(image, dtype=np.float32),
         own=np.asarray(own * gain, dtype=np.float32),
-        mimic=np.asarray((mimic + outstanding(filled, effects)) * gain, dtype=np.float32),
+        mimic=np.asarray((mimic + outstanding(filled, effects)) * gain + clumps, dtype=np.float32),
     )
 
 
@@ -222,16 +223,20 @@ def outstanding(filled: NDArray[np.float32], effects: Effects) -> NDArray[np.flo
     return np.asarray(np.maximum(filled - usual, 0), dtype=np.float32)
 
 
+def aggregates(layout: Layout, effects: Effects, rng: np.random.Generator) -> FloatArray:
+    """Small and very bright aggregates of antibody, in counts."""
+    bright = background.spots(layout, effects.aggregates, (0.3, 1.6), (1.0, 12.0), rng)
+    return np.round(bright * max(effects.photons, 3.0))
+
+
 def detect(
-    expected: FloatArray, layout: Layout, effects: Effects, rng: np.random.Generator
+    expected: FloatArray, clumps: FloatArray, effects: Effects, rng: np.random.Generator
 ) -> FloatArray:
     """Counts of the detector for the expected ones, with its faults."""
-    counting, noise, clumps, hot, scan = rng.spawn(5)
+    counting, noise, hot, scan = rng.spawn(4)
     counts = detector.counted(expected, counting)
     counts = detector.camera(counts, effects.read_noise, effects.row_noise, effects.offset, noise)
-    bright = background.spots(layout, effects.aggregates, (0.3, 1.6), (1.0, 12.0), clumps)
-    counts = counts + np.round(bright * max(effects.photons, 3.0))
-    counts = detector.hot_pixels(counts, effects.hot_pixels, hot)
+    counts = detector.hot_pixels(counts + clumps, effects.hot_pixels, hot)
     counts = detector.isolated_removed(counts, effects.denoise)
     counts = detector.saturated_lines(counts, effects.lines, scan)
     return np.minimum(detector.coarse(counts, effects.step), effects.saturation)

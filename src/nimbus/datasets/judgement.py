@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from nimbus._types import BoolArray, FloatArray
 
-from .effects import Effects
+from .effects import Effects, Recorded
 from .fields import Channel
 from .places import Places
 
-MIN_Z, MIN_CONTRAST = 3.5, 0.3
+MIN_Z, MIN_CONTRAST = 4.5, 0.55
 """A positive is seen when its own counts are more than so many deviations of the rest of the
 light in its place, and more than this part of that light."""
 
@@ -27,6 +27,10 @@ what dim positives of the channel have (quarter of them are dimmer)."""
 
 LIKE_SCALE = 0.15
 """The same, as a part of the scale, for a channel without visible positives."""
+
+LIKE_REST, MIN_SPREAD = 0.3, 0.25
+"""Such light must also reach this part of all other light, and spread over this part of the
+place: a bright speck in a large cell deceives nobody."""
 
 HALF_SHARE = 0.35
 """A visible positive that fills less of a merged label than this leaves it undecided."""
@@ -53,12 +57,13 @@ def judged(channel: Channel, places: Places, effects: Effects, scale: float) -> 
     """
     area = places.sums(np.ones(places.image.shape))
     recorded = channel.recorded
-    own, total, mimic = (places.sums(v) for v in (recorded.own, recorded.image, recorded.mimic))
+    own, total = places.sums(recorded.own), places.sums(recorded.image)
     total = total - area * max(effects.offset, 0)
     positive = channel.positive[places.cell - 1]
     seen = positive & visible(own, total, area, effects)
     seen &= own > MIN_VALUE * scale * area
-    fooled = ~positive & deceptive(own, total, mimic, area, seen, scale)
+    usual = own[seen] / area[seen]
+    fooled = ~positive & deceptive(places, recorded, area, usual, scale)
     rank = np.where(positive | fooled, _UNDECIDED, _NEGATIVE)
     rank[seen & (places.share >= HALF_SHARE)] = _POSITIVE
     best = np.full(places.n_labels + 1, _NEGATIVE)
@@ -90,30 +95,29 @@ def visible(own: FloatArray, total: FloatArray, area: FloatArray, effects: Effec
 
 
 def deceptive(
-    own: FloatArray,
-    total: FloatArray,
-    mimic: FloatArray,
-    area: FloatArray,
-    seen: BoolArray,
-    scale: float,
+    places: Places, recorded: Recorded, area: FloatArray, usual: FloatArray, scale: float
 ) -> BoolArray:
     """Whether light from elsewhere looks in each place as if it were the cell's own.
 
     Parameters
     ----------
-    own, total, area
-        As for :func:`visible`.
-    mimic
-        Expected counts of such light.
-    seen
-        Places of visible positives.
+    places
+        The places.
+    recorded
+        The channel.
+    area
+        Pixels of each place.
+    usual
+        Mean of their own counts in the places of visible positives.
     scale
         What the channel is divided by.
     """
-    mean = mimic / np.maximum(area, 1)
-    if np.count_nonzero(seen) >= 3:
-        least = LIKE_POSITIVE * float(np.quantile(own[seen] / area[seen], 0.25))
-    else:
-        least = LIKE_SCALE * scale
-    rest = np.maximum(total - mimic, 0)
-    return np.asarray((mean > least) & (mimic > MIN_CONTRAST * rest) & (mimic >= MIN_COUNTS))
+    mimic, total = places.sums(recorded.mimic), places.sums(recorded.image)
+    squares = places.sums(recorded.mimic**2)
+    spread = mimic**2 / np.maximum(squares * area, 1e-9)
+    least = LIKE_SCALE * scale
+    if len(usual) >= 3:
+        least = LIKE_POSITIVE * float(np.quantile(usual, 0.25))
+    strong = (mimic > least * area) & (mimic >= MIN_COUNTS)
+    above = mimic > LIKE_REST * np.maximum(total - mimic, 0)
+    return np.asarray(strong & above & (spread > MIN_SPREAD))
