@@ -15,6 +15,9 @@ MIN_Z, MIN_CONTRAST = 4.5, 0.55
 """A positive is seen when its own counts are more than so many deviations of the rest of the
 light in its place, and more than this part of that light."""
 
+DARK_SCATTER, MIN_NEGATIVES = 2.0, 5
+"""Its place is brighter than those of so many negatives by this many times their scatter."""
+
 MIN_COUNTS = 5.0
 """Fewer counts of its own make no positive visible."""
 
@@ -62,6 +65,7 @@ def judged(channel: Channel, places: Places, effects: Effects, scale: float) -> 
     positive = channel.positive[places.cell - 1]
     seen = positive & visible(own, total, area, effects)
     seen &= own > MIN_VALUE * scale * area
+    seen &= stands_above(total / np.maximum(area, 1), positive)
     usual = own[seen] / area[seen]
     fooled = ~positive & deceptive(places, recorded, area, usual, scale)
     rank = np.where(positive | fooled, _UNDECIDED, _NEGATIVE)
@@ -92,6 +96,24 @@ def visible(own: FloatArray, total: FloatArray, area: FloatArray, effects: Effec
     noise = np.sqrt(other + area * effects.read_noise**2 + 1)
     stands_out = (own > MIN_Z * noise) & (own > MIN_CONTRAST * other)
     return np.asarray(stands_out & (own >= MIN_COUNTS) & (total > 0.4 * own))
+
+
+def stands_above(mean: FloatArray, positive: BoolArray) -> BoolArray:
+    """Whether each mean is above what background alone gives to negatives.
+
+    The scatter of the background is that of the darker half of the negatives: the brighter half
+    has bright neighbours.
+
+    Examples
+    --------
+    >>> mean = np.array([10.0, 10, 11, 12, 12, 90, 13, 30])
+    >>> stands_above(mean, np.array([0, 0, 0, 0, 0, 0, 1, 1], dtype=bool))[-2:]
+    array([False,  True])
+    """
+    if np.count_nonzero(~positive) < MIN_NEGATIVES:
+        return np.ones(len(mean), dtype=bool)
+    low, middle = np.quantile(mean[~positive], (0.16, 0.5))
+    return np.asarray(mean > middle + DARK_SCATTER * (middle - low))
 
 
 def deceptive(
