@@ -30,8 +30,13 @@ def unknown_name(what: str, given: str, there: Sequence[str]) -> str:
     --------
     >>> unknown_name("channel", "CD33", ["CD3", "DAPI"])
     "channel 'CD33' does not exist; did you mean 'CD3'? There is: 'CD3', 'DAPI'."
+    >>> unknown_name("cell type", "tcell", ["BCELL", "TCELL"])
+    "cell type 'tcell' does not exist; did you mean 'TCELL'? There is: 'BCELL', 'TCELL'."
     """
     near = get_close_matches(given, there, n=1, cutoff=0.5)
+    if not near:  # names may differ in case alone
+        folded = {name.casefold(): name for name in there}
+        near = [folded[k] for k in get_close_matches(given.casefold(), folded, n=1, cutoff=0.5)]
     hint = f"; did you mean {near[0]!r}? There is" if near else "; there is"
     return f"{what} {given!r} does not exist{hint}: {listed(there)}."
 

@@ -128,6 +128,17 @@ def test_a_program_that_drops_the_metadata_leaves_the_names_of_file_and_folder(t
     np.testing.assert_array_equal(gold, sdata.tables["table"].layers["silver"])
 
 
+def test_files_may_be_renamed_and_moved(tmp_path):
+    sdata = labelled()
+    paths = nimbus.io.write_qupath(sdata, tmp_path / "out")
+    expected = nimbus.io.read_qupath(tmp_path / "out")
+    back = tmp_path / "back from the annotator"
+    back.mkdir()
+    for number, path in enumerate(paths):
+        path.rename(back / f"export {number}.geojson")
+    pd.testing.assert_frame_equal(nimbus.io.read_qupath(back), expected)
+
+
 def test_field_and_marker_can_be_given(tmp_path):
     [path] = nimbus.io.write_qupath(labelled(), tmp_path, markers=["CD3/CD8"])
     found = nimbus.io.read_qupath(path, fov="other", marker="CD8")
