@@ -17,6 +17,17 @@ def drawn(seed=0, n=600, strength=0.3):
     return value, wrong
 
 
+def slow_information(bins, wrong):
+    """As scikit-learn has it, which takes a millisecond for each call."""
+    total = 0.0
+    for own in np.unique(bins):
+        for kind in (False, True):
+            both = ((bins == own) & (wrong == kind)).mean()
+            if both:
+                total += both * np.log(both / (bins == own).mean() / (wrong == kind).mean())
+    return total
+
+
 def found(bins, wrong, *, seed=0, n_permutations=500, group=None):
     rng = np.random.default_rng(seed)
     return information(bins, wrong, group=group, n_permutations=n_permutations, rng=rng)
@@ -25,7 +36,9 @@ def found(bins, wrong, *, seed=0, n_permutations=500, group=None):
 def test_information_of_bins_equals_that_of_scikit_learn():
     value, wrong = drawn()
     bins = quantile_bins(value, 10)
-    assert found(bins, wrong).value == pytest.approx(mutual_info_score(bins, wrong), abs=1e-12)
+    expected = mutual_info_score(bins, wrong)
+    assert found(bins, wrong).value == pytest.approx(expected, abs=1e-12)
+    assert slow_information(bins, wrong) == pytest.approx(expected, abs=1e-12)
 
 
 def test_it_is_near_the_estimate_from_nearest_neighbours():
@@ -41,9 +54,9 @@ def test_the_null_equals_that_of_shuffled_cells():
     bins = quantile_bins(value, 8)
     own = found(bins, wrong, n_permutations=4000)
     rng = np.random.default_rng(9)
-    slow = [mutual_info_score(bins, rng.permutation(wrong)) for _ in range(1500)]
+    slow = [slow_information(bins, rng.permutation(wrong)) for _ in range(600)]
     assert own.null_mean == pytest.approx(np.mean(slow), rel=0.05)
-    assert own.null_high == pytest.approx(np.quantile(slow, 0.95), rel=0.08)
+    assert own.null_high == pytest.approx(np.quantile(slow, 0.95), rel=0.1)
 
 
 def test_the_null_of_groups_shuffles_whole_groups():
@@ -54,7 +67,7 @@ def test_the_null_of_groups_shuffles_whole_groups():
     assert of_cells.value == of_groups.value == pytest.approx(mutual_info_score(bins, wrong))
     assert of_cells.p_value < 0.01
     rng = np.random.default_rng(1)
-    slow = [mutual_info_score(rng.permutation(bins[::50])[group], wrong) for _ in range(1500)]
+    slow = [slow_information(rng.permutation(bins[::50])[group], wrong) for _ in range(600)]
     part = np.mean(np.array(slow) >= of_groups.value - 1e-12)
     assert 0.1 < part < 0.4, "of 15 pairs of groups three share a bin"
     assert of_groups.p_value == pytest.approx(part, abs=0.06)

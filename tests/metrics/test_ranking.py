@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from nimbus.metrics import ranking
-from nimbus.metrics.ranking import rank, ranked_measures
+from nimbus.metrics.ranking import coarser, rank, ranked_measures
 
 
 def drawn(seed: int, *, ties: bool, n=150, n_fields=5):
@@ -67,3 +67,24 @@ def test_no_cells_give_nan():
     areas, precisions = ranked_measures(rank(*nothing, n_fields=2), np.ones((3, 2)))
     assert np.isnan(areas).all()
     assert np.isnan(precisions).all()
+
+
+def test_merged_steps_are_those_of_scores_that_are_tied():
+    score, positive, field = drawn(4, ties=False)
+    ranked = rank(score, positive, field, n_fields=5)
+    n_steps = ranked.hits.shape[0]
+    merged = coarser(ranked, 4)
+    assert merged.hits.shape == (4, 5) != ranked.hits.shape
+    levels = np.sort(score[positive])[::-1]
+    lowest = np.array(
+        [levels[np.flatnonzero(np.arange(n_steps) * 4 // n_steps == k)[-1]] for k in range(4)]
+    )
+    tied = np.array([-1.0 if s < lowest[-1] else 4.0 - np.argmax(lowest <= s) for s in score])
+    weights = np.array([[1.0, 2.0, 0.0, 1.0, 1.0]])
+    cells = np.repeat(np.arange(score.size), weights[0].astype(int)[field])
+    area, precision = ranked_measures(merged, weights)
+    assert precision[0] == pytest.approx(average_precision_score(positive[cells], tied[cells]))
+    assert area[0] == pytest.approx(
+        ranked_measures(rank(tied, positive, field, n_fields=5), weights)[0][0]
+    )
+    assert coarser(ranked, n_steps) is ranked

@@ -1,4 +1,4 @@
-"""Mutual information between a property of cells and the errors made on them."""
+"""Mutual information between a covariate of cells and the errors made on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NULL_PART = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Information:
-    """What a property tells of errors, beside what chance would.
+    """What a covariate tells of errors, beside what chance would.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def information(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> Information:
-    """Mutual information of a binned property with errors, and what chance gives.
+    """Mutual information of a binned covariate with errors, and what chance gives.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def information(
     wrong
         Whether it was called wrong.
     group
-        Where all cells of a group share the property: the number of the group, from 0. Then whole
-        groups are permuted, because their cells are no independent proof. ``None`` permutes cells.
+        Number of a group of cells that share the bin, from 0. Whole groups are permuted then,
+        because their cells are no independent proof. ``None`` permutes cells.
     n_permutations
         How many.
     rng
@@ -111,7 +111,9 @@ def information(
     )
 
 
-def information_of_counts(errors: IntArray, cells: IntArray) -> NDArray[np.float64]:
+def information_of_counts(
+    errors: IntArray | FloatArray, cells: IntArray | FloatArray
+) -> NDArray[np.float64]:
     """Mutual information in nats of bins and errors.
 
     Parameters
@@ -137,15 +139,18 @@ def _permuted_groups(
     group: IntArray,
     n_permutations: int,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wrong and all cells of each bin where each group takes the bin of another."""
-    names, first, own = np.unique(group, return_index=True, return_inverse=True)
+    _, first, own = np.unique(group, return_index=True, return_inverse=True)
+    bin_of_group = bins[first]
     n_bins = int(bins.max(initial=0)) + 1
-    shuffled = rng.permuted(np.tile(bins[first], (n_permutations, 1)), axis=1)
-    taken = shuffled[..., None] == np.arange(n_bins)  # (permutations, groups, bins)
-    cells = np.bincount(own, minlength=names.size)
-    errors = np.bincount(own[wrong], minlength=names.size)
-    return errors @ taken, cells @ taken
+    sizes = np.stack([np.bincount(own[wrong], minlength=first.size), np.bincount(own)])
+    counts = np.zeros((2, n_permutations, n_bins))
+    for draw in range(n_permutations):
+        shuffled = rng.permutation(bin_of_group)
+        for kind in (0, 1):
+            counts[kind, draw] = np.bincount(shuffled, sizes[kind], minlength=n_bins)
+    return counts[0], counts[1]
 
 
 def _entropy(part: FloatArray) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,24 @@ def ranked_measures(
     ]
     areas, precisions = zip(*parts, strict=True)
     return np.concatenate(areas), np.concatenate(precisions)
+
+
+def coarser(ranking: Ranking, n_steps: int) -> Ranking:
+    """The same with at most so many steps: neighbouring ones become one, their cells tied.
+
+    Each of the new steps holds about as many of the old ones, and so of the positive cells.
+    """
+    n_fine = ranking.hits.shape[0]
+    if n_fine <= n_steps:
+        return ranking
+    fine = np.arange(n_fine)
+    merged = csr_array((np.ones(n_fine), (fine * n_steps // n_fine, fine)), shape=(n_steps, n_fine))
+    return replace(
+        ranking,
+        hits=merged @ ranking.hits,
+        ties=merged @ (ranking.ties + ranking.above),
+        above=csr_array((n_steps, ranking.hits.shape[1])),
+    )
 
 
 def _measured(

@@ -21,6 +21,9 @@ from the paper, whose analysis took a square of that half side."""
 OF_FIELDS = frozenset({"heterogeneity", "rarity"})
 """Covariates that all cells of a field share for a marker."""
 
+OF_PAIRS = frozenset({"sparsity"})
+"""Covariates that differ between the markers of a cell."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surroundings:

@@ -10,11 +10,12 @@ from anndata import AnnData
 from spatialdata import SpatialData
 
 from nimbus._keys import ALL_MARKERS, Layers, Obs
+from nimbus._types import IntArray
 from nimbus.metrics.information import information, quantile_bins
 
 from ._covariates import COLUMNS
 from ._groups import MARKER
-from ._surroundings import OF_FIELDS, RADIUS_PX
+from ._surroundings import OF_FIELDS, OF_PAIRS, RADIUS_PX
 from ._thresholds import DEFAULT, Threshold
 from .covariates import covariates as covariates_of
 
@@ -92,7 +93,8 @@ def confounders(  # noqa: PLR0913 - the public signature
     - ``mutual_information`` in nats, and ``null_mean``, ``null_high`` (95th percentile) and
       ``p_value`` of permutations. Few cells give information by chance: what counts is what lies
       above ``null_high``. Heterogeneity and rarity belong to whole fields, which are permuted
-      whole; for the others cells are permuted, as if those of one field were independent;
+      whole. For the others cells are permuted with all their markers (for sparsity, which differs
+      between markers, each alone), as if the cells of one field were independent;
     - ``explained``: information above ``null_mean`` as part of the entropy of the errors, from 0
       to 1. It can be compared between markers: no information exceeds that entropy;
     - ``error_rate_q1`` to ``error_rate_q4``: error rate in the quarter of the cells with the
@@ -155,11 +157,10 @@ def _row(
     """One covariate of some cells."""
     known = cells[np.isfinite(cells[name].to_numpy())]
     values, wrong = known[name].to_numpy(), known["wrong"].to_numpy()
-    group = known.groupby([MARKER, "field"], observed=True).ngroup().to_numpy()
     found = information(
         quantile_bins(values, n_bins),
         wrong,
-        group=group if name in OF_FIELDS else None,
+        group=_shared(known, name),
         n_permutations=n_permutations,
         rng=rng,
     )
@@ -177,6 +178,15 @@ def _row(
         "explained": found.explained,
         **{f"error_rate_q{k}": rate for k, rate in enumerate(rates, start=1)},
     }
+
+
+def _shared(cells: pd.DataFrame, name: str) -> IntArray | None:
+    """Number of the field, or of the cell, that owns the covariate of each row."""
+    if name in OF_FIELDS:
+        return cells.groupby([MARKER, "field"], observed=True).ngroup().to_numpy()
+    if name in OF_PAIRS or cells[MARKER].nunique() < 2:
+        return None
+    return cells.groupby("cell").ngroup().to_numpy()
 
 
 def _mean(wrong: np.ndarray) -> float:
