@@ -63,6 +63,26 @@ def test_planes_and_masks_are_what_scoring_feeds_the_network(tmp_path):
         np.testing.assert_array_equal(mask, expected[1])
 
 
+def test_rows_are_found_by_region_and_id_whatever_their_order(tmp_path):
+    sdata = drawn(2)
+    table = sdata["table"]
+    obs, truth = table.obs, table.layers["silver"]
+    assert not obs["instance_id"].is_monotonic_increasing
+    label = {
+        (region, cell): row
+        for region, cell, row in zip(obs["region"], obs["instance_id"], truth, strict=True)
+    }
+
+    settings = CutSettings(tile_size=64, overlap=0, min_visible=0, shard_mb=0.01)
+    write(sdata, tmp_path, settings=settings)
+
+    _, shards = all_tiles(tmp_path)
+    for name, tiles in zip(("a_labels", "b_labels"), shards, strict=True):  # one field is one tile
+        cells = np.unique(sdata[name].to_numpy()[::2, ::2])[1:]
+        expected = np.stack([label[name, cell] for cell in cells.tolist()], axis=1)
+        np.testing.assert_array_equal(tiles.labels, expected)
+
+
 def test_the_default_rule_is_that_of_nimbus_s():
     pytest.importorskip("torch")
     from nimbus.engine.predictors import describe_model

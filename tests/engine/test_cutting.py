@@ -153,3 +153,12 @@ def test_a_block_of_tiles_is_its_tiles_one_by_one(monkeypatch):
     expected = merged(single)
     for name in ("planes", "geometry", "labels", "masks", "ids", "source"):
         np.testing.assert_array_equal(getattr(together, name), getattr(expected, name))
+
+
+def test_labels_stay_with_their_channel_when_another_is_left_out():
+    field = drawn_field(scales=(60.0, 110.0, 90.0))
+    field.labels[:] = [0, -1, 1]
+    tiles = cut_tile(field, plan_cuts((75, 65), PLAN)[0], PLAN)
+
+    assert tiles.source.tolist() == [10, 12]
+    assert [max(row.tolist()) for row in tiles.labels] == [0, 1]
