@@ -25,6 +25,8 @@ from nimbus.metrics.positivity import auroc, average_precision, f1_at
 MARKERS = ("DAPI", "CD45", "CD3", "CD4", "CD8", "CD20", "FOXP3", "CD68", "CD11c", "PANCK", "ECAD",
            "Ki67", "CD31", "VIM")  # fmt: skip
 MASKS = ("whole_cell", "nuclear", "expanded")
+MEASURES = ("AUROC", "AUROC integrated", "AP", "AP integrated", "F1 at 0.5", "hard AUROC",
+            "hard AUROC integrated")  # fmt: skip
 FEWEST = 5
 TOUCHING_UM = 2.0
 
@@ -39,17 +41,21 @@ def main() -> None:
     parser.add_argument("--no-tta", action="store_true")
     given = parser.parse_args()
     pd.set_option("display.width", 160, "display.max_columns", 20, "display.precision", 3)
+    table = simulated(given)
+    for by in ("platform", "masks", "marker"):
+        print(table.groupby(by)[list(MEASURES)].mean(), end="\n\n")
+    print(table[list(MEASURES)].mean().to_string())
+
+
+def simulated(given: argparse.Namespace) -> pd.DataFrame:
+    """One row for each platform, seed and marker; `given` has model, seeds, side_um, no_tta."""
     rows = [
         row
         for platform in PLATFORMS
         for seed in given.seeds
         for row in measured(platform, seed, given)
     ]
-    table = pd.DataFrame(rows)
-    columns = [c for c in table.columns if c not in ("platform", "masks", "seed", "marker")]
-    for by in ("platform", "masks", "marker"):
-        print(table.groupby(by)[columns].mean(), end="\n\n")
-    print(table[columns].mean().to_string())
+    return pd.DataFrame(rows)
 
 
 def measured(platform: str, seed: int, given: argparse.Namespace) -> list[dict[str, object]]:
