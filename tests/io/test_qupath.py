@@ -241,6 +241,7 @@ def test_rows_without_a_cell_are_counted_and_nothing_to_write_is_an_error(tmp_pa
     sdata.tables["table"].obs["instance_id"] = [2**31 - 1, 3, 70_000, 10]
     with pytest.warns(UserWarning, match="1 rows of the table have no cell"):
         nimbus.io.write_qupath(sdata, tmp_path)
+    sdata = labelled()
     sdata.tables["table"].layers["silver"][:] = -1
     with pytest.raises(ValueError, match="labels no cell"):
         nimbus.io.write_qupath(sdata, tmp_path / "none")

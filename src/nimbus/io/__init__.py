@@ -6,10 +6,11 @@ from nimbus.data.store import write_table
 
 from .cohort import read_fovs
 from .errors import ReadError
+from .from_qupath import read_qupath
 from .gold import read_gold, write_gold
 from .pan_layout import PanLayout
 from .pan_multiplex import read_pan_multiplex
-from .qupath import read_qupath, write_qupath
+from .to_qupath import write_qupath
 
 __all__ = [
     "PanLayout",

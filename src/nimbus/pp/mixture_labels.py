@@ -156,8 +156,8 @@ def _fit(values: FloatArray, confidence: float, min_separation: float) -> _Fit:
     found = (signal.size, fit.weight, low, high, fit.separation)
     if not fit.is_apart(separation=min_separation, confidence=confidence):
         return _Fit(*found, refused="the components are not apart")
-    cuts = [math.exp(fit.cut(probability)) - offset for probability in (1 - confidence, confidence)]
-    return _Fit(*found, *cuts)
+    below, above = (math.exp(fit.cut(p)) - offset for p in (1 - confidence, confidence))
+    return _Fit(*found, negative_below=below, positive_from=above)
 
 
 def _groups(table: AnnData, by: str | None) -> dict[str, IntArray]:

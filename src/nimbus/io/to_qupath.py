@@ -1,17 +1,14 @@
-"""Labels to QuPath and back: outlines of cells, coloured by what they are labelled."""
+"""Labels to QuPath: outlines of cells, coloured by what they are labelled."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
-from urllib.parse import unquote
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
@@ -19,39 +16,14 @@ from spatialdata import SpatialData
 from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus._types import AnyArray
-from nimbus.data.annotations import (
-    FOV,
-    INSTANCE,
-    JUDGEMENTS,
-    LABEL,
-    MARKER,
-    PAIR,
-    Classes,
-    as_judgement,
-    check_classes,
-)
+from nimbus.data.annotations import FOV, MARKER
 from nimbus.data.cellrows import field_name
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.outlines import Polygon, cell_outlines
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 
-from .errors import read_error
-from .geojson import CellClass, CellObject, ObjectType, read_objects, write_objects
-
-SUFFIX = ".geojson"
-
-CLASSES = {
-    1: CellClass("Positive", (220, 50, 47)),
-    0: CellClass("Negative", (70, 130, 200)),
-    -1: CellClass("Undetermined", (150, 150, 150)),
-}
-"""How labels are called and coloured in QuPath."""
-
-_IGNORED = "Ignore*"
-"""QuPath's own class for what is not to be counted."""
-
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f]|^\.|[. ]$')
-"""Characters that a file name may not have on one of the usual systems."""
+from ._qupath_names import CLASSES, label_file
+from .geojson import CellObject, ObjectType, write_objects
 
 
 def write_qupath(  # noqa: PLR0913 - the public signature
@@ -72,7 +44,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     Drop a file on the open image of its field. Select cells, choose their class (Positive,
     Negative, Likely positive, Likely negative, Undetermined) in the tab *Annotations*, press *Set
     selected*, and at the end *File > Export objects as GeoJSON* to a file that
-    :func:`read_qupath` reads.
+    :func:`nimbus.io.read_qupath` reads.
 
     Parameters
     ----------
@@ -123,7 +95,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     >>> import nimbus, tempfile
     >>> sdata = nimbus.datasets.tissue(shape=(64, 64), n_cells=9, markers=["CD3"], random_state=0)
     >>> [path] = write_qupath(sdata, tempfile.mkdtemp(), layer="truth")
-    >>> path.name, len(read_qupath(path)) == sdata["table"].n_obs
+    >>> path.name, len(nimbus.io.read_qupath(path)) == sdata["table"].n_obs
     ('CD3.geojson', True)
     """
     if object_type not in get_args(ObjectType):
@@ -132,8 +104,8 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     labels_keys = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)
     content = _Content.of(table, layer, markers, measurements)
     plan = {
-        key: content.files(Path(folder) / _file_name(field_name(sdata, key)), rows, ids)
-        for key, (rows, ids) in region_rows(table).items()
+        key: content.files(Path(folder), field_name(sdata, key), rows)
+        for key, (rows, _) in region_rows(table).items()
         if key in labels_keys
     }
     _refuse_existing([path for files in plan.values() for path in files], overwrite)
@@ -151,71 +123,6 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     if not written:
         raise ValueError(f"layer {layer!r} labels no cell of {listed(labels_keys)}; nothing to do")
     return written
-
-
-def read_qupath(
-    path: str | Path, *, fov: str | None = None, marker: str | None = None, classes: Classes = None
-) -> pd.DataFrame:
-    """Labels that were corrected in QuPath.
-
-    Parameters
-    ----------
-    path
-        GeoJSON file that QuPath exported, or a folder of such files and folders.
-    fov, marker
-        Field and marker of all objects; ``None`` takes what each object says, and where it says
-        nothing (QuPath before 0.5 drops it) the names of its folder and of the file, as
-        :func:`write_qupath` gives them.
-    classes
-        Own classes and what they stand for, e.g. ``{"CD3+": "positive"}``. Case does not matter in
-        the five names; QuPath's ``Ignore*`` is undetermined.
-
-    Returns
-    -------
-    Columns ``fov``, ``instance_id``, ``marker`` and ``label`` (one of ``"positive"``,
-    ``"negative"``, ``"likely positive"``, ``"likely negative"``, ``"undetermined"``). Objects
-    without a class are left out: nobody judged them.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file or folder, or no GeoJSON file in it.
-    ReadError
-        A file is no GeoJSON of cells, a class is unknown, or a cell has two different labels.
-    ValueError
-        A class of `classes` stands for none of the five labels.
-
-    Warns
-    -----
-    UserWarning
-        Objects that have no cell id, such as drawings of the annotator's own.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp()) / "fov1"
-    >>> folder.mkdir()
-    >>> square = (np.array([[0, 0], [2, 0], [2, 2], [0, 2]]),)
-    >>> cell = CellObject(70_000, (square,), CellClass("Likely positive", (255, 150, 0)))
-    >>> write_objects(folder / "CD3.geojson", [cell])
-    >>> read_qupath(folder)
-        fov  instance_id marker            label
-    0  fov1        70000    CD3  likely positive
-    """
-    check_classes(classes)
-    found: dict[tuple[str, int, str], tuple[str, Path]] = {}
-    for file in _files(Path(path)):
-        for pair, label in _judged(file, fov, marker, classes):
-            before, where = found.setdefault(pair, (label, file))
-            if before != label:
-                raise read_error(
-                    file,
-                    f"cell {pair[1]} of field {pair[0]!r} is {label} for {pair[2]!r}, but {before} "
-                    f"in {str(where)!r}; read each annotator's files apart, or remove one",
-                )
-    rows = [(*pair, label) for pair, (label, _) in found.items()]
-    frame = pd.DataFrame(rows, columns=[*PAIR, LABEL])
-    return frame.astype({FOV: object, INSTANCE: np.int64, MARKER: object, LABEL: object})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,14 +161,12 @@ class _Content:
             names, None if wanted is None else tuple(wanted), labels.astype(np.int8), measured
         )
 
-    def files(
-        self, folder: Path, rows: NDArray[np.intp], ids: NDArray[np.int64]
-    ) -> dict[Path, str]:
+    def files(self, folder: Path, fov: str, rows: NDArray[np.intp]) -> dict[Path, str]:
         """Marker of each file of a field."""
         own = self.labels[rows]
-        labelled = [m for k, m in enumerate(self.markers) if ids.size and (own[:, k] >= 0).any()]
+        labelled = [name for k, name in enumerate(self.markers) if (own[:, k] >= 0).any()]
         chosen = labelled if self.wanted is None else self.wanted
-        return {folder / (_file_name(name) + SUFFIX): name for name in chosen}
+        return {label_file(folder, fov, name): name for name in chosen}
 
     def cells(
         self,
@@ -283,58 +188,6 @@ class _Content:
                     {name: float(values[row, k]) for name, values in self.measured.items()},
                     {FOV: fov, MARKER: marker},
                 )
-
-
-def _judged(
-    file: Path, fov: str | None, marker: str | None, classes: Classes
-) -> Iterator[tuple[tuple[str, int, str], str]]:
-    """Pairs of a file and what they are judged."""
-    cells = read_objects(file)
-    strangers = sum(cell.cell_id is None for cell in cells)
-    if strangers and strangers == len(cells):
-        raise read_error(
-            file,
-            "no object has the id of a cell as its name; only files of write_qupath keep the ids",
-        )
-    if strangers:
-        warnings.warn(
-            f"{file}: {strangers} of {len(cells)} objects have no cell id and are left out",
-            stacklevel=3,
-        )
-    for cell in cells:
-        if cell.cell_id is None or cell.classification is None:
-            continue
-        name = cell.classification.name
-        label = as_judgement(name, {_IGNORED: "undetermined", **(classes or {})})
-        if label is None:
-            raise read_error(
-                file,
-                f"cell {cell.cell_id} is of class {name!r}, which is none of {listed(JUDGEMENTS)}; "
-                "say what it stands for with classes=",
-            )
-        where = fov or cell.metadata.get(FOV) or unquote(file.parent.name)
-        what = marker or cell.metadata.get(MARKER) or unquote(file.name.removesuffix(SUFFIX))
-        yield (where, cell.cell_id, what), label
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise FileNotFoundError(f"there is no file or folder {str(path)!r}")
-    found = sorted(
-        file
-        for file in path.rglob(f"*{SUFFIX}")
-        if file.is_file() and not file.name.startswith(".")
-    )
-    if not found:
-        raise FileNotFoundError(f"folder {str(path)!r} holds no {SUFFIX} file")
-    return found
-
-
-def _file_name(name: str) -> str:
-    """A name as a file may have it: what it may not have becomes ``%2F`` and the like."""
-    return _FORBIDDEN.sub(lambda match: f"%{ord(match[0]):02X}", name)
 
 
 def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
