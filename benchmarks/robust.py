@@ -243,11 +243,16 @@ def macro(cells: dict[str, list[float]], fields: NDArray[np.int64] | None = None
     return float(np.nanmean(every))
 
 
+def arrays(folder: Path, method: str) -> dict[str, NDArray[np.float64]]:
+    """The cells of a finished training, as arrays."""
+    cells = json.loads((folder / f"result-{method}.json").read_text())["cells"]
+    return {name: np.asarray(values) for name, values in cells.items()}
+
+
 def compared(folders: list[Path], method: str, other: str) -> tuple[float, float, float]:
     """Mean over seeds of AP of `method` minus `other`, and its 95% interval by fields."""
     rng = np.random.default_rng(0)
-    pairs = [[json.loads((f / f"result-{m}.json").read_text())["cells"] for m in (method, other)]
-             for f in folders]  # fmt: skip
+    pairs = [[arrays(f, m) for m in (method, other)] for f in folders]
     difference = np.mean([macro(a) - macro(b) for a, b in pairs])
     draws = []
     for _ in range(200):
@@ -308,8 +313,9 @@ def drawn_curves(out: Path, path: Path, given: argparse.Namespace) -> None:
         axes[0, column].set(title=f"{kind} labels", ylabel="wrong labels (%)")
         axes[0, column].set_ylim(bottom=0)
         axes[1, column].set(xlabel="step", ylabel="average precision")
-        for axis in axes[:, column]:
-            axis.legend(frameon=False)
+        if axes[0, column].lines:
+            axes[0, column].legend(frameon=False)
+            axes[1, column].legend(frameon=False)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
@@ -322,7 +328,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["naive", "robust"],
                         choices=list(METHODS))  # fmt: skip
     parser.add_argument("--warm-up", type=int, default=NAIVE.n_steps)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--report", type=Path, help="only draw and print what is finished")
     given = parser.parse_args()
     if given.report is None:
