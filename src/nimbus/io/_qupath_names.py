@@ -13,9 +13,8 @@ SUFFIX = ".geojson"
 CLASSES = {
     1: CellClass("Positive", (220, 50, 47)),
     0: CellClass("Negative", (70, 130, 200)),
-    -1: CellClass("Undetermined", (150, 150, 150)),
 }
-"""How labels are called and coloured."""
+"""How labels are called and coloured; a cell without one stays unclassified."""
 
 IGNORED = "Ignore*"
 """QuPath's own class for what is not to be counted."""

@@ -21,6 +21,7 @@ from nimbus.data.cellrows import field_name
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.outlines import Polygon, cell_outlines
 from nimbus.data.tables import annotated_labels, region_rows, table_of
+from nimbus.metrics.agreement import UNDECIDED
 
 from ._qupath_names import CLASSES, label_file
 from .geojson import CellObject, ObjectType, write_objects
@@ -53,7 +54,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     folder
         Folder to write to, made where it does not exist: ``{fov}/{marker}.geojson``.
     layer
-        Labels: 1 positive, 0 negative, -1 undetermined.
+        Labels: 1 positive, 0 negative; cells with -1 stay unclassified until somebody judges them.
     markers
         Markers to write; ``None`` takes those with a label in the field.
     labels_key
@@ -151,10 +152,10 @@ class _Content:
         require_known("marker", wanted or (), names)
         columns = list(range(table.n_vars))
         labels = layer_values(table, layer, columns)
-        if not np.isin(labels, list(CLASSES)).all():
+        if not np.isin(labels, [*CLASSES, UNDECIDED]).all():
             raise ValueError(
                 f"layer {layer!r} holds values other than 1 (positive), 0 (negative) and -1 "
-                "(undetermined); make labels of it first, e.g. with nimbus.tl.call"
+                "(undefined); make labels of it first, e.g. with nimbus.tl.call"
             )
         measured = {name: layer_values(table, name, columns) for name in measurements}
         return cls(
@@ -184,7 +185,7 @@ class _Content:
                 yield CellObject(
                     cell,
                     outlines[cell],
-                    CLASSES[int(self.labels[row, k])],
+                    CLASSES.get(int(self.labels[row, k])),
                     {name: float(values[row, k]) for name, values in self.measured.items()},
                     {FOV: fov, MARKER: marker},
                 )
