@@ -15,7 +15,8 @@ of the losses that cells of its data set, its marker and its label have had late
 The method is that of the noise-robust stage of Rumberger, Greenwald et al. (Nature Methods 2025),
 after ProMix (Xiao et al., 2023). Here the moving average is one of the whole distribution, by
 cells, not of each batch's quantile: a batch with a single cell of a class counts as one cell,
-and a source that comes up rarely forgets nothing in between.
+and a source that comes up rarely forgets nothing in between. What it has brought so far, and what
+not, stands in docs/design/noise_robust.md.
 """
 
 from __future__ import annotations
