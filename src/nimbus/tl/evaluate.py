@@ -87,7 +87,8 @@ def evaluate(  # noqa: PLR0913 - the public signature
       ``baseline_best_f1`` and so on; ``auroc_gain``, ``average_precision_gain``, and ``f1_gain``,
       the F1 at `threshold` less the best of the baseline;
     - of each measure the ends of its interval, ``f1_low`` and ``f1_high``. Fields are resampled,
-      not cells: cells of one field resemble each other. With fewer than two fields there is none.
+      not cells: cells of one field resemble each other. With fewer than two fields there is none,
+      and with fewer than about five it is too narrow.
 
     A measure that is not defined is NaN, such as the AUROC where all cells are positive.
 
