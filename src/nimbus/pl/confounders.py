@@ -45,8 +45,9 @@ def confounders(
 
     From left to right: mutual information with the errors of all markers, with a line below which
     95% of the permutations lie; the error rate in the quarters of the cells with the smallest up to
-    the largest values; for each marker the part of the entropy of its errors that a covariate
-    explains, with a dot where the information is above that of chance.
+    the largest values (grey where ties leave a quarter empty); for each marker the part of the
+    entropy of its errors that a covariate explains, with a dot where the information is above that
+    of chance.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ def confounders(  # noqa: PLR0913 - the public signature
     - ``explained``: information above ``null_mean`` as part of the entropy of the errors, from 0
       to 1. It can be compared between markers: no information exceeds that entropy;
     - ``error_rate_q1`` to ``error_rate_q4``: error rate in the quarter of the cells with the
-      smallest values, up to that with the largest.
+      smallest values, up to that with the largest; NaN where ties leave a quarter empty.
 
     Raises
     ------
