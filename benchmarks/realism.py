@@ -29,6 +29,8 @@ from realism_data import SETS, Channel, Set, real_channels, simulated_channels
 from realism_figures import draw_curves, draw_pictures
 from realism_statistics import STATISTICS, measured
 
+Measures = dict[str, NDArray[np.floating]]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -46,8 +48,10 @@ def main() -> None:
             continue
         real = real_channels(given.data, wanted)
         simulated = simulated_channels(wanted, given.fields, given.channels, given.seed)
-        rows += compared(wanted, real, simulated)
-        draw_curves(given.out / f"{wanted.name}-curves.png", wanted.name, real, simulated)
+        left, right = together(real), together(simulated)
+        rows += compared(wanted, left, right)
+        curves = given.out / f"{wanted.name}-curves.png"
+        draw_curves(curves, wanted.name, (real, left), (simulated, right))
         draw_pictures(given.out / f"{wanted.name}-pictures.png", real, simulated)
     write_table(given.out, rows)
     print((given.out / "distances.md").read_text())
@@ -65,17 +69,22 @@ class Row:
     covered: float
 
 
-def compared(wanted: Set, real: Sequence[Channel], simulated: Sequence[Channel]) -> list[Row]:
+def compared(wanted: Set, real: Measures, simulated: Measures) -> list[Row]:
     """All statistics of one set."""
-    left, right = ([measured(channel) for channel in part] for part in (real, simulated))
     rows = []
     for name in STATISTICS:
-        a, b = (np.concatenate([m[name] for m in part]) for part in (left, right))
+        a, b = real[name], simulated[name]
         if len(a) and len(b):
             rows.append(
                 Row(wanted.name, name, quantiles(a), quantiles(b), distance(a, b), covered(a, b))
             )
     return rows
+
+
+def together(channels: Sequence[Channel]) -> Measures:
+    """Each statistic over all channels, and over all cells of all channels."""
+    each = [measured(channel) for channel in channels]
+    return {name: np.concatenate([m[name] for m in each]) for name in STATISTICS}
 
 
 def quantiles(values: NDArray[np.floating]) -> str:

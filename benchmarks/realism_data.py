@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from nimbus.datasets.fields import simulate_channel
 from nimbus.datasets.layout import simulate_layout
 from nimbus.datasets.platforms import PLATFORMS, VARIANTS
 from nimbus.datasets.segmentation import draw_segmentation, segment
 from nimbus.datasets.training_tiles import draw_layout_settings, draw_recipe
+
+RING_UM = 1.0
+"""Width of the outer ring of a cell."""
 
 QUANTILE = 0.99
 """Of the positive pixels: the scale of a channel."""
@@ -38,8 +42,23 @@ SETS = (
     Set("pancreas_imc", "imc", 1.0, n_fields=3),
 )
 
-CROP = 512
+CROP = 400
 """Real fields are cut to this many pixels a side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Labels of one field, and what all its channels need of them."""
+
+    labels: NDArray[np.int32]
+    is_ring: NDArray[np.bool_]
+
+
+def outlined(labels: NDArray[np.int32], pixel_um: float) -> Cells:
+    border = np.zeros(labels.shape, dtype=bool)
+    border[1:] |= labels[1:] != labels[:-1]
+    border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    return Cells(labels, ndimage.distance_transform_edt(~border) * pixel_um <= RING_UM)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +67,7 @@ class Channel:
 
     name: str
     image: NDArray[np.float32]
-    labels: NDArray[np.int32]
+    cells: Cells
     pixel_um: float
 
 
@@ -63,24 +82,22 @@ def real_channels(data: Path, wanted: Set) -> list[Channel]:
     """All channels of the first fields of a set."""
     out = []
     for image, labels, name in _fields(data / wanted.name, wanted.n_fields):
-        middle = tuple(
-            slice(max((n - CROP) // 2, 0), max((n - CROP) // 2, 0) + CROP) for n in labels.shape
-        )
+        start = [max((n - CROP) // 2, 0) for n in labels.shape]
+        middle = tuple(slice(s, s + CROP) for s in start)
+        cells = outlined(labels[middle], wanted.pixel_um)
         for number, plane in enumerate(image):
             cut = plane[middle].astype(np.float32)
-            out.append(Channel(f"{name} {number}", scaled(cut), labels[middle], wanted.pixel_um))
+            out.append(Channel(f"{name} {number}", scaled(cut), cells, wanted.pixel_um))
     return out
 
 
 def _fields(folder: Path, n_fields: int) -> Iterator[tuple[NDArray, NDArray[np.int32], str]]:
     for place in sorted((folder / "image_data").iterdir())[:n_fields]:
         name = place.name.split(".")[0]
-        planes = sorted(place.glob("*.tif*")) if place.is_dir() else None
-        image = (
-            tifffile.imread(place)
-            if planes is None
-            else np.stack([tifffile.imread(p) for p in planes])
-        )
+        if place.is_dir():
+            image = np.stack([tifffile.imread(p) for p in sorted(place.glob("*.tif*"))])
+        else:
+            image = tifffile.imread(place)
         labels = tifffile.imread(folder / "segmentation" / f"{name}_whole_cell.tiff").squeeze()
         yield image, labels.astype(np.int32), name
 
@@ -94,6 +111,7 @@ def simulated_channels(wanted: Set, n_fields: int, n_channels: int, seed: int) -
         rng = np.random.default_rng([seed, number])
         layout = simulate_layout((side, side), wanted.pixel_um, draw_layout_settings(rng), rng)
         labels = segment(layout, draw_segmentation(rng), rng)
+        cells = outlined(labels, wanted.pixel_um)
         before = None
         for index, chance in enumerate(rng.spawn(n_channels)):
             recipe = draw_recipe(platform, (), chance)
@@ -102,5 +120,5 @@ def simulated_channels(wanted: Set, n_fields: int, n_channels: int, seed: int) -
             )
             before = drawn.clean
             name = f"simulated {number} {index}"
-            out.append(Channel(name, scaled(drawn.recorded.image), labels, wanted.pixel_um))
+            out.append(Channel(name, scaled(drawn.recorded.image), cells, wanted.pixel_um))
     return out

@@ -7,13 +7,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 from realism_data import Channel
-from scipy import ndimage
 
 BANDS_UM = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Borders of the wavelengths whose share of the power is compared."""
-
-RING_UM = 1.0
-"""Width of the outer ring of a cell."""
 
 LIT = 0.05
 """Shape within a cell is measured where its mean is at least this part of the scale."""
@@ -62,31 +58,22 @@ def spectrum(image: NDArray[np.float32], pixel_um: float) -> NDArray[np.floating
 
 def cell_values(channel: Channel) -> dict[str, NDArray[np.floating]]:
     """Mean, variation and ring of each cell."""
-    labels, image = channel.labels, channel.image
-    n = int(labels.max(initial=0))
-    area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
-
-    def sums(values: NDArray, where: NDArray | None = None) -> NDArray[np.floating]:
-        ids = labels if where is None else np.where(where, labels, 0)
-        return np.bincount(ids.ravel(), weights=values.ravel(), minlength=n + 1)[1:]
-
-    border = np.zeros(labels.shape, dtype=bool)
-    border[1:] |= labels[1:] != labels[:-1]
-    border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-    is_ring = ndimage.distance_transform_edt(~border) * channel.pixel_um <= RING_UM
-    ones = np.ones(labels.shape)
-    n_ring = sums(ones, is_ring)
+    labels, is_ring, image = channel.cells.labels, channel.cells.is_ring, channel.image
+    n = int(labels.max(initial=0)) + 1
+    ids, ring_ids = labels.ravel(), labels[is_ring]
+    area, n_ring = np.bincount(ids, minlength=n)[1:], np.bincount(ring_ids, minlength=n)[1:]
     there = (area > 4) & (n_ring > 0) & (area > n_ring)
-    mean = sums(image)[there] / area[there]
-    square = sums(image**2)[there] / area[there]
-    ring = sums(image, is_ring)[there] / n_ring[there]
-    centre = sums(image, ~is_ring)[there] / (area - n_ring)[there]
+    area, n_ring = area[there], n_ring[there]
+    total, square = (
+        np.bincount(ids, weights=v.ravel(), minlength=n)[1:][there] for v in (image, image**2)
+    )
+    in_ring = np.bincount(ring_ids, weights=image[is_ring], minlength=n)[1:][there]
+    mean, ring, centre = total / area, in_ring / n_ring, (total - in_ring) / (area - n_ring)
+    deviation = np.sqrt(np.maximum(square / area - mean**2, 0))
     lit = mean > LIT
     return {
-        "area of cells (um2)": area[there] * channel.pixel_um**2,
+        "area of cells (um2)": area * channel.pixel_um**2,
         "mean of cells": mean,
-        "variation within lit cells": (
-            np.sqrt(np.maximum(square - mean**2, 0)) / np.maximum(mean, 1e-9)
-        )[lit],
-        "ring / centre of lit cells": (ring / np.maximum(centre, 1e-3))[lit],
+        "variation within lit cells": deviation[lit] / mean[lit],
+        "ring / centre of lit cells": ring[lit] / np.maximum(centre[lit], 1e-3),
     }
