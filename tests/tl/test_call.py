@@ -64,6 +64,10 @@ def test_undecided_scores_are_not_called_on_request_nor_those_between_band_and_t
     np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 0], [0, -1, -1, 1, 1, -1])
     # the threshold 0.8 lies above the band: 0.7 is too low to be called and too high to be denied
     np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 1], [0, -1, -1, -1, 1, 1])
+    # and 0.05 below it: 0.1 is too high to be denied and too low to be called
+    adata.var["mine_threshold"] = 0.05
+    nimbus.tl.call(adata, threshold="mine", abstain=True)
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"][:, 1], [-1, -1, -1, 1, 1, 1])
 
 
 def test_an_infinite_threshold_calls_nobody():
