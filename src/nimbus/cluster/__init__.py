@@ -1,0 +1,1 @@
+"""Self-organising maps, metaclusters and their editing, on plain arrays."""
