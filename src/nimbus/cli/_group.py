@@ -39,8 +39,9 @@ COMMANDS = (
     CommandEntry("demo", "Score simulated tissue and compare with the truth."),
     CommandEntry("score", "Score the cells of a SpatialData store, or of folders of TIFFs."),
     CommandEntry("evaluate", "Measure how good scores are where the truth is known."),
+    CommandEntry("finetune", "Train a model further on a few labelled cells."),
     CommandEntry("models", "List the models, or show the card of one."),
-    CommandEntry("train", "Train a network on simulated tissue."),
+    CommandEntry("train", "Train a network, as a configuration says."),
 )
 
 

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from . import _demonstrate as demonstrate
     from . import _judge as judge
     from . import _measure as measure
+    from . import _tuning as tuning
 
-__all__ = ["demonstrate", "judge", "measure"]
+__all__ = ["demonstrate", "judge", "measure", "tuning"]
 
 
 def __getattr__(name: str) -> Any:

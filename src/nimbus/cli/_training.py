@@ -14,6 +14,7 @@ from nimbus.train import calibrate, centred, fit, folded
 from nimbus.train.checkpoint import load_state
 from nimbus.train.measure import CellScores, score_cells
 from nimbus.train.samples import TileSampler, split
+from nimbus.train.world import World, joined
 
 from ._trainconfig import TileSource, TrainConfig
 
@@ -47,10 +48,13 @@ class Machine:
 
 
 def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path | None:
-    """Train the network of `config`; the path of its weights, or None where it was stopped."""
-    out = Path(config.out)
+    """Train the network of `config`; the path of its weights, or None where it was stopped.
+
+    Under ``torchrun`` all processes train, and the first one writes.
+    """
+    out, world = Path(config.out), joined(machine.device)
     folders = [
-        _ready(source, out / f"tiles-{number}", machine)
+        _ready(source, out / f"tiles-{number}", machine, world)
         for number, source in enumerate(config.tiles)
     ]
     net = fit(
@@ -65,7 +69,8 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         device=machine.device,
         show_progress_bar=machine.progress,
     )
-    if machine.stop_after is not None and machine.stop_after < config.fit.n_steps:
+    stopped = machine.stop_after is not None and machine.stop_after < config.fit.n_steps
+    if stopped or world.rank > 0:
         return None
     net, cells = _calibrated(net, _judges(config, folders), machine.device)
     path = out / f"{config.name}.safetensors"
@@ -73,10 +78,15 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     return path
 
 
-def _ready(source: TileSource, own: Path, machine: Machine) -> Path:
+def _ready(source: TileSource, own: Path, machine: Machine, world: World) -> Path:
     """The folder of a source's tiles, simulated now if they are not there."""
     folder = Path(source.folder) if source.folder else own
     if source.simulate is not None and not (folder / INDEX).is_file():
+        if world.size > 1:
+            raise FileNotFoundError(
+                f"no tiles in {str(folder)!r}: several processes cannot simulate them; run the "
+                "same command once without torchrun and with --stop-after 0"
+            )
         # At least three shards: the last one is held out.
         per_shard = max(1, min(source.simulate.fields_per_shard, source.simulate.n_fields // 3))
         write_training_tiles(

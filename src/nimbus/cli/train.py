@@ -38,6 +38,8 @@ def train(
 
         nimbus train configs/nimbus-s.toml --jobs 2 --resume
 
+        nimbus train configs/nimbus-s.toml --jobs 16 --stop-after 0
+
         torchrun --nproc-per-node 4 -m nimbus train configs/nimbus-s.toml --device cuda
 
     The smallest configuration simulates tissue and learns from it:
@@ -62,7 +64,7 @@ def train(
         jobs=jobs, device=device, resume=resume, stop_after=stop_after, progress=progress
     )
     path = make_model(wanted, machine, command=f"nimbus train {config}")
-    if path is None:
-        typer.echo(f"stopped after step {stop_after}; go on with --resume")
-    else:
+    if path is not None:
         typer.echo(path)
+    elif stop_after is not None:
+        typer.echo(f"stopped after step {stop_after}; go on with --resume")

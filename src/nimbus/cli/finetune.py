@@ -1,0 +1,81 @@
+"""``nimbus finetune``: a model trained further on labelled cells of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import _late
+from ._options import in_shell_words, names
+
+_DATA, _HOW = "What is learned from", "How"
+
+
+def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
+    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
+
+
+def finetune(
+    store: Annotated[Path, typer.Argument(help="SpatialData store with images and a table.")],
+    out: Annotated[Path, _option(_DATA, "Folder for the new model.")],
+    truth_layer: Annotated[
+        str, _option(_DATA, "Layer of labels: 1 positive, 0 negative, -1 unlabelled.")
+    ] = "gold",
+    labels: Annotated[
+        list[Path] | None,
+        _option(
+            _DATA,
+            "Labels from a .csv (fov, instance_id, marker, label) or a folder of QuPath's "
+            ".geojson, instead of a layer; one for each annotator.",
+        ),
+    ] = None,
+    model: Annotated[str, _option(_DATA, "Name or path of the model to begin with.")] = "nimbus-s",
+    channels: Annotated[
+        list[str] | None, _option(_DATA, "Channels; all by default. Several: CD3,CD8")
+    ] = None,
+    image_key: Annotated[str | None, _option(_DATA, "Image of the store.")] = None,
+    labels_key: Annotated[
+        list[str] | None, _option(_DATA, "Labels of the store; all by default.")
+    ] = None,
+    table_key: Annotated[str, _option(_DATA, "Table of the store.")] = "table",
+    pixel_size: Annotated[
+        float | None, _option(_DATA, "Micrometres per pixel, where the store does not say.")
+    ] = None,
+    name: Annotated[str | None, _option(_HOW, "Of the new model.")] = None,
+    steps: Annotated[int, _option(_HOW, "At most so many steps.", min=1)] = 400,
+    learning_rate: Annotated[float, _option(_HOW, "Small: what it knows is to be kept.")] = 2e-4,
+    seed: Annotated[int, _option(_HOW, "Of held-out cells, batches and augmentation.")] = 0,
+    device: Annotated[str, _option(_HOW, "cpu, cuda or mps.")] = "cpu",
+    progress: Annotated[bool, _option(_HOW, "Show a progress bar.")] = True,
+) -> None:
+    """Train a model further on a few labelled cells; the store is not changed.
+
+    Examples
+    --------
+        nimbus finetune cohort.zarr --labels corrected.csv --out mine
+
+        nimbus score cohort.zarr --model mine/nimbus-s-finetuned.safetensors
+
+    Some labelled fields are held out. Training stops when their cells do not get better, and the
+    best weights are kept: those of the start, with a warning, if none were better. Printed are the
+    measures of the held-out cells before and after. Unlabelled cells are not learned from.
+    """
+    wanted = {
+        "truth_layer": truth_layer,
+        "model": model,
+        "name": name,
+        "device": device,
+        "show_progress_bar": progress,
+        "channels": names(channels),
+        "image_key": image_key,
+        "labels_key": names(labels_key),
+        "table_key": table_key,
+        "pixel_size": pixel_size,
+    }
+    settings = {"n_steps": steps, "learning_rate": learning_rate, "seed": seed}
+    try:
+        typer.echo(_late.tuning.finetuned(store, out, labels or [], wanted, settings))
+    except ValueError as error:
+        raise ValueError(in_shell_words(str(error), list(wanted))) from error

@@ -1,0 +1,46 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nimbus import datasets, io  # noqa: E402
+from nimbus.model import load_checkpoint  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Tissue whose truth is the layer ``"truth"``, as a store."""
+    path = tmp_path_factory.mktemp("tissue") / "tissue.zarr"
+    sdata = datasets.tissue(shape=(96, 96), markers=["CD3", "CD20"], n_fovs=2, random_state=0)
+    sdata.write(path)
+    return path, sdata
+
+
+def test_the_layer_of_a_store_gives_a_model(nimbus, store, tmp_path):
+    result = nimbus("finetune", store[0], "--out", tmp_path, "--truth-layer", "truth",
+                    "--steps", 2, "--name", "mine", "--no-progress")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert [line.split()[0] for line in result.output.splitlines()[1:3]] == ["before", "after"]
+    _, card = load_checkpoint(tmp_path / "mine.safetensors")
+    assert card.name == "mine"
+
+
+def test_labels_of_a_file_are_learned_from(nimbus, store, tmp_path):
+    path, sdata = store
+    table = sdata.tables["table"].copy()
+    table.layers["gold"] = table.layers["truth"]
+    table.layers["gold"][:, 1] = -1
+    io.write_gold(table, tmp_path / "gold.csv", layer="gold")
+
+    result = nimbus("finetune", path, "--out", tmp_path, "--labels", tmp_path / "gold.csv",
+                    "--steps", 1, "--no-progress")  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "nimbus-s-finetuned.safetensors").exists()
+
+
+def test_a_layer_that_is_not_there_is_named(nimbus, store, tmp_path):
+    result = nimbus("finetune", store[0], "--out", tmp_path, "--steps", 1)
+    assert result.exit_code == 1
+    assert "'gold'" in result.stderr
