@@ -32,11 +32,11 @@ from scipy.cluster.vq import kmeans2
 
 from nimbus.core.boxes import Box
 from nimbus.core.grid import same_grid
-from nimbus.core.masks import mask_plane
+from nimbus.core.masks import cell_plane, mask_plane
 from nimbus.core.resample import area_average
 from nimbus.core.shards import Tiles, open_shards, write_index, write_shard
 from nimbus.datasets.cohort import CohortSettings, SimulatedField, simulate_cohort
-from nimbus.datasets.training_tiles import cut, ids_on_grid
+from nimbus.datasets.training_tiles import cut
 from nimbus.metrics.positivity import average_precision
 from nimbus.model import UNet
 from nimbus.train import AugmentSettings, FitSettings, RobustSettings, fit
@@ -139,7 +139,7 @@ def tiles_of(field: SimulatedField, labels: Labels, scales: list[float]) -> Tile
     by_id[:, field.instance_id - 1] = labels.T
     tiles = cut(
         np.stack(planes), mask_plane(field.labels, grid, box, origin=origin),
-        ids_on_grid(field.labels, grid, box), by_id, TILE,
+        cell_plane(field.labels, grid, box, origin=origin), by_id, TILE,
     )  # fmt: skip
     marker = np.arange(len(tiles), dtype=np.int32) % len(MARKERS)
     return dataclasses.replace(tiles, source=marker)

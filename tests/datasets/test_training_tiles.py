@@ -3,13 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nimbus.core.boxes import Box
-from nimbus.core.grid import same_grid
 from nimbus.core.shards import open_shards, read_shard
 from nimbus.datasets.training_tiles import (
     TileSettings,
     cut,
-    ids_on_grid,
     simulate_tiles,
     write_training_tiles,
 )
@@ -33,14 +30,6 @@ def test_labels_belong_to_the_cells_of_the_tile(tiles):
 def test_the_mask_plane_lies_inside_the_cells(tiles):
     assert (tiles.ids[tiles.masks > 0] > 0).all()
     assert 0 < (tiles.masks > 0).sum() < (tiles.ids > 0).sum()
-
-
-def test_ids_are_taken_where_the_mask_plane_samples_them():
-    labels = np.arange(1, 13, dtype=np.int32).reshape(1, 12).repeat(8, axis=0)
-
-    ids = ids_on_grid(labels, same_grid(labels.shape, 2.0), Box(0, 4, 0, 6))
-
-    np.testing.assert_array_equal(ids, np.tile([1, 3, 5, 7, 9, 11], (4, 1)))
 
 
 def test_cells_cut_by_the_tile_border_are_undecided():

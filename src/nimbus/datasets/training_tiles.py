@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from nimbus._check import require_known
-from nimbus._types import FloatArray, IntArray
+from nimbus._types import FloatArray
 from nimbus.core.boxes import Box
-from nimbus.core.grid import Grid, same_grid
-from nimbus.core.masks import mask_plane
+from nimbus.core.grid import same_grid
+from nimbus.core.masks import cell_plane, mask_plane
 from nimbus.core.resample import area_average
 from nimbus.core.shards import PLANE_MAX, Tiles, merged, write_index, write_shard
 
@@ -174,7 +174,7 @@ def simulate_tiles(settings: TileSettings, rng: np.random.Generator) -> Tiles:
     grid = same_grid(layout.shape, factor)
     box = Box(0, side, 0, side)
     mask = mask_plane(labels, grid, box, origin=Box(0, n_pixels, 0, n_pixels))
-    ids = ids_on_grid(labels, grid, box)
+    ids = cell_plane(labels, grid, box, origin=Box(0, n_pixels, 0, n_pixels))
     places = find_places(labels, layout)
     planes, truths = [], []
     before: Channel | None = None
@@ -231,13 +231,6 @@ def draw_recipe(platform: Platform, left_out: tuple[str, ...], rng: np.random.Ge
     return Recipe(
         without(marker, left_out), without(patterns, left_out), without(effects, left_out)
     )
-
-
-def ids_on_grid(labels: IntArray, grid: Grid, box: Box) -> NDArray[np.int32]:
-    """Cell of each network pixel, at the place where the mask plane samples it."""
-    rows = grid.y.labels_of_half(2 * box.y0, 2 * box.y1)[::2]
-    columns = grid.x.labels_of_half(2 * box.x0, 2 * box.x1)[::2]
-    return np.asarray(labels[np.ix_(rows, columns)], dtype=np.int32)
 
 
 def cut(
