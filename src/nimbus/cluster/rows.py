@@ -1,0 +1,156 @@
+"""Cells as rows of markers, read in spans that are the same however they are stored."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from nimbus._types import BoolArray
+
+from .blas import one_blas_thread
+
+SPAN = 32_768
+"""Rows that are read, and whose sums are taken, at once; spans begin at its multiples."""
+
+Values = NDArray[np.float32]
+Result = TypeVar("Result")
+
+
+class Rows(ABC):
+    """Cells of any number, ``(cell, marker)``.
+
+    Spans of `SPAN` cells begin at fixed row numbers. What is summed within a span is summed in
+    the order of the cells, and spans come back in their order; so threads, chunks and processes
+    cannot change a sum.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Number of cells and of markers."""
+
+    @abstractmethod
+    def map(
+        self, work: Callable[[Values], Result], kept: BoolArray | None = None
+    ) -> Iterator[Result]:
+        """What `work` makes of each span, in order; matrix products stay on one thread.
+
+        Parameters
+        ----------
+        work
+            Takes contiguous float32, ``(cell, marker)``, which it must not change.
+        kept
+            Cells to hand to `work`, shape ``(cell,)``; spans without any are not read.
+        """
+
+
+class ArrayRows(Rows):
+    """Rows of an array in memory, or of anything that gives one for ``array[start:stop]``.
+
+    Parameters
+    ----------
+    array
+        Two axes: NumPy, SciPy sparse, HDF5 or Zarr data sets.
+    columns
+        Positions of the markers to take; ``None`` takes all.
+    n_jobs
+        Threads; ``None`` takes one for each processor.
+
+    Examples
+    --------
+    >>> rows = ArrayRows(np.array([[1.0, 2.0], [3.0, 4.0]]), columns=[1])
+    >>> [part.sum() for part in rows.map(lambda values: values)]
+    [np.float32(6.0)]
+    """
+
+    def __init__(
+        self, array: Any, *, columns: Sequence[int] | None = None, n_jobs: int | None = None
+    ) -> None:
+        self._array = array
+        self._columns = columns
+        self._n_jobs = n_jobs
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of cells and of markers."""
+        n_rows, n_columns = self._array.shape
+        return n_rows, n_columns if self._columns is None else len(self._columns)
+
+    def map(
+        self, work: Callable[[Values], Result], kept: BoolArray | None = None
+    ) -> Iterator[Result]:
+        """What `work` makes of each span, on threads."""
+
+        def task(span: tuple[int, int]) -> Result:
+            part = None if kept is None else kept[slice(*span)]
+            return work(dense(self._array[slice(*span)], self._columns, part))
+
+        with one_blas_thread(), ThreadPoolExecutor(default_threads(self._n_jobs)) as pool:
+            try:
+                yield from pool.map(task, spans(self.shape[0], kept))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def spans(n_rows: int, kept: BoolArray | None = None) -> list[tuple[int, int]]:
+    """First and last row (exclusive) of each span that holds a kept row.
+
+    Examples
+    --------
+    >>> spans(SPAN + 5)
+    [(0, 32768), (32768, 32773)]
+    """
+    every = [(start, min(start + SPAN, n_rows)) for start in range(0, n_rows, SPAN)]
+    return every if kept is None else [span for span in every if kept[slice(*span)].any()]
+
+
+def dense(part: Any, columns: Sequence[int] | None = None, kept: BoolArray | None = None) -> Values:
+    """Contiguous float32 of some rows and columns; the input itself where it is that already."""
+    values = np.asarray(part.toarray() if issparse(part) else part)
+    if columns is not None:
+        values = values[:, columns]
+    if kept is not None and not kept.all():
+        values = values[kept]
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def complete(values: Values) -> BoolArray:
+    """Cells without a missing or infinite value, shape ``(cell,)``."""
+    return np.asarray(np.isfinite(values).all(axis=1))
+
+
+def gather(rows: Rows, kept: BoolArray | None, *, n_jobs: int | None = None) -> ArrayRows:
+    """The kept rows in memory, as float32."""
+    parts = list(rows.map(_itself, kept))
+    values = np.concatenate(parts) if parts else np.zeros((0, rows.shape[1]), dtype=np.float32)
+    return ArrayRows(values, n_jobs=n_jobs)
+
+
+def default_threads(n_jobs: int | None) -> int:
+    """Number of threads: as given, else one for each processor this process may use.
+
+    Raises
+    ------
+    ValueError
+        Fewer than one.
+    """
+    if n_jobs is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _count()
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs must be at least 1, not {n_jobs}")
+    return n_jobs
+
+
+def _count() -> int:
+    return os.cpu_count() or 1
+
+
+def _itself(values: Values) -> Values:
+    return values

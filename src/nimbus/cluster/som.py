@@ -1,0 +1,188 @@
+"""Training of a self-organising map by the batch rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nimbus._types import FloatArray
+
+from .batchmap import NumpyPass, Pass, batch_step, summed
+from .blas import one_blas_thread
+from .codebook import Codebook
+from .grid import Grid
+from .rows import Rows
+from .survey import Moments, moments, summed_moments
+
+
+@dataclass(frozen=True, slots=True)
+class SomSettings:
+    """How a map is trained.
+
+    Parameters
+    ----------
+    n_epochs
+        Passes over the cells while the neighbourhood shrinks.
+    n_kmeans_steps
+        Passes after that without neighbourhood: each node goes to the mean of its own cells.
+    sigma_start
+        Width of the first neighbourhood in nodes; ``None`` is a quarter of the longer side.
+    sigma_end
+        Width of the last. Above 0.3 rare cell types are drawn into their big neighbours.
+    """
+
+    n_epochs: int = 10
+    n_kmeans_steps: int = 5
+    sigma_start: float | None = None
+    sigma_end: float = 0.3
+
+    def checked(self) -> SomSettings:
+        """The same settings.
+
+        Raises
+        ------
+        ValueError
+            A number that cannot be.
+        """
+        if self.n_epochs < 0 or self.n_kmeans_steps < 0:
+            raise ValueError(
+                f"n_epochs={self.n_epochs} and n_kmeans_steps={self.n_kmeans_steps} are numbers of "
+                "passes, at least 0"
+            )
+        start = self.sigma_end if self.sigma_start is None else self.sigma_start
+        if not 0 < self.sigma_end <= start:
+            raise ValueError(
+                f"the neighbourhood shrinks from sigma_start={self.sigma_start} to "
+                f"sigma_end={self.sigma_end}, both above 0"
+            )
+        return self
+
+    def sigmas(self, grid: Grid) -> NDArray[np.float64]:
+        """Width of the neighbourhood in each epoch: equal ratios from the first to the last.
+
+        Examples
+        --------
+        >>> SomSettings(n_epochs=3).sigmas(Grid(16, 16)).round(3)
+        array([4.   , 1.095, 0.3  ])
+        """
+        start = max(grid.rows, grid.columns) / 4 if self.sigma_start is None else self.sigma_start
+        return np.geomspace(max(start, self.sigma_end), self.sigma_end, self.n_epochs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Som:
+    """A trained map.
+
+    Parameters
+    ----------
+    grid
+        Where its nodes lie.
+    codebook
+        Nodes that cells are assigned to.
+    layout
+        Nodes before the k-means steps, in the better order: for pictures of the grid.
+    """
+
+    grid: Grid
+    codebook: Codebook
+    layout: Codebook
+
+
+def train_som(
+    rows: Rows,
+    grid: Grid,
+    *,
+    settings: SomSettings | None = None,
+    importance: FloatArray | None = None,
+    make_pass: Callable[[Codebook], Pass] = NumpyPass.of,
+) -> Som:
+    """Train a map; the same cells give the same bits, in any chunks and on any number of threads.
+
+    Nodes begin on the plane of the two principal components. Cells with a missing value are left
+    out.
+
+    Parameters
+    ----------
+    rows
+        Cells, ``(cell, marker)``; read once for the start and once in each pass.
+    grid
+        Where the nodes lie.
+    settings
+        How to train.
+    importance
+        By what each marker's differences are multiplied, at least 0, shape ``(marker,)``; ``None``
+        is 1 for all.
+    make_pass
+        What finds and sums the cells of nodes; another one may use a GPU.
+
+    Raises
+    ------
+    ValueError
+        No cell has a value for every marker.
+
+    Examples
+    --------
+    >>> from nimbus.cluster.rows import ArrayRows
+    >>> values = np.repeat([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], 50, axis=0)
+    >>> som = train_som(ArrayRows(values), Grid(1, 3))
+    >>> som.codebook.profiles.round(3) + 0.0
+    array([[0., 0.],
+           [1., 0.],
+           [1., 1.]])
+    """
+    settings = (settings or SomSettings()).checked()
+    book = start_codebook(summed_moments(rows.map(moments)), grid, importance)
+
+    def step(codebook: Codebook, sigma: float) -> Codebook:
+        sums = summed(rows.map(make_pass(codebook)), n_nodes=grid.n_nodes, n_markers=rows.shape[1])
+        return batch_step(codebook, sums, grid.neighbourhood(sigma))
+
+    for sigma in settings.sigmas(grid):
+        book = step(book, float(sigma))
+    layout = book
+    for _ in range(settings.n_kmeans_steps):
+        book = step(book, 0.0)
+    return Som(grid, book, layout)
+
+
+def start_codebook(found: Moments, grid: Grid, importance: FloatArray | None = None) -> Codebook:
+    """Nodes on the plane of the two principal components, one standard deviation to each side.
+
+    The first component runs along the longer side. Each points to where its largest entry is
+    positive.
+
+    Examples
+    --------
+    >>> found = moments(np.array([[0.0, 0.0], [4.0, 0.0]], dtype=np.float32))
+    >>> start_codebook(found, Grid(1, 3)).profiles
+    array([[0., 0.],
+           [2., 0.],
+           [4., 0.]])
+    """
+    scale = np.ones(len(found.total)) if importance is None else np.asarray(importance, np.float64)
+    with one_blas_thread():
+        spread, directions = np.linalg.eigh(found.covariance * np.outer(scale, scale))
+    steps = np.zeros((2, len(scale)))
+    for k in range(min(2, len(scale))):
+        axis = directions[:, -1 - k]
+        steps[k] = axis * _sign(axis) * np.sqrt(max(spread[-1 - k], 0.0))
+    unscaled = steps / np.where(scale > 0, scale, 1.0) * (scale > 0)
+    place = _along_axes(grid)
+    profiles = found.mean + place[:, :1] * unscaled[0] + place[:, 1:] * unscaled[1]
+    return Codebook(profiles, found.mean.astype(np.float32), scale.astype(np.float32))
+
+
+def _sign(axis: NDArray[np.float64]) -> float:
+    """Sign of the first of the largest entries; rounding does not choose among equal ones."""
+    size = np.abs(axis)
+    return float(np.sign(axis[np.argmax(size > 0.999 * size.max())]) or 1.0)
+
+
+def _along_axes(grid: Grid) -> NDArray[np.float64]:
+    """Place of each node from -1 to 1, the longer side first, ``(node, 2)``."""
+    last = np.array([grid.rows, grid.columns]) - 1
+    place = np.where(last > 0, 2 * grid.positions() / np.maximum(last, 1) - 1, 0.0)
+    return place if grid.rows >= grid.columns else place[:, ::-1]
