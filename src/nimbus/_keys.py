@@ -23,6 +23,10 @@ class Suffix:
     THRESHOLD = "_threshold"
     LOWER = "_lower"
     UPPER = "_upper"
+    SOM = "_som"
+    SOM_DISTANCE = "_som_distance"
+    METACLUSTER = "_metacluster"
+    CLUSTER = "_cluster"
 
 
 class Obs:

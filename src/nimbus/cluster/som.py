@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._types import FloatArray
+from nimbus._types import BoolArray, FloatArray
 
 from .batchmap import NumpyPass, Pass, batch_step, summed
 from .blas import one_blas_thread
@@ -97,6 +97,7 @@ def train_som(
     *,
     settings: SomSettings | None = None,
     importance: FloatArray | None = None,
+    kept: BoolArray | None = None,
     make_pass: Callable[[Codebook], Pass] = NumpyPass.of,
 ) -> Som:
     """Train a map; the same cells give the same bits, in any chunks and on any number of threads.
@@ -115,6 +116,8 @@ def train_som(
     importance
         By what each marker's differences are multiplied, at least 0, shape ``(marker,)``; ``None``
         is 1 for all.
+    kept
+        Cells to train on, shape ``(cell,)``; ``None`` is all.
     make_pass
         What finds and sums the cells of nodes; another one may use a GPU.
 
@@ -134,10 +137,11 @@ def train_som(
            [1., 1.]])
     """
     settings = (settings or SomSettings()).checked()
-    book = start_codebook(summed_moments(rows.map(moments)), grid, importance)
+    book = start_codebook(summed_moments(rows.map(moments, kept)), grid, importance)
 
     def step(codebook: Codebook, sigma: float) -> Codebook:
-        sums = summed(rows.map(make_pass(codebook)), n_nodes=grid.n_nodes, n_markers=rows.shape[1])
+        parts = rows.map(make_pass(codebook), kept)
+        sums = summed(parts, n_nodes=grid.n_nodes, n_markers=rows.shape[1])
         return batch_step(codebook, sums, grid.neighbourhood(sigma))
 
     for sigma in settings.sigmas(grid):

@@ -53,7 +53,7 @@ class Survey:
     @property
     def missing(self) -> BoolArray:
         """Markers without any value, shape ``(marker,)``."""
-        return self.n_finite == 0
+        return np.asarray(self.n_finite == 0)
 
     def without_positives(self, *, threshold: float = 0.5) -> BoolArray:
         """Markers that tell no cell from another, shape ``(marker,)``.
@@ -63,9 +63,8 @@ class Survey:
         """
         there = ~self.missing
         scores = bool((self.lowest[there] >= 0).all() and (self.highest[there] <= 1).all())
-        low: BoolArray = self.highest < threshold if scores else self.highest == self.lowest
-        found: BoolArray = np.logical_and(there, low)
-        return found
+        low = self.highest < threshold if scores else self.highest == self.lowest
+        return np.asarray(there & low)
 
 
 def survey(values: Values) -> Survey:

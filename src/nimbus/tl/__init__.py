@@ -2,9 +2,10 @@
 
 from .calibrate import calibrate
 from .call import call
+from .cluster import cluster
 from .confounders import confounders
 from .covariates import covariates
 from .evaluate import evaluate
 from .score import score
 
-__all__ = ["calibrate", "call", "confounders", "covariates", "evaluate", "score"]
+__all__ = ["calibrate", "call", "cluster", "confounders", "covariates", "evaluate", "score"]

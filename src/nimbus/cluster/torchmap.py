@@ -1,0 +1,99 @@
+"""The same passes on a GPU: what :mod:`nimbus.cluster.batchmap` does, in PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from .assign import SpanNodes, span_nodes
+from .batchmap import NodeSums
+from .codebook import Codebook, distances
+from .grid import Grid
+from .rows import Values, complete
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TorchPass:
+    """Finds the nearest nodes of a span of cells and sums the cells of each, on a device.
+
+    Parameters
+    ----------
+    origin, products
+        As in :class:`nimbus.cluster.batchmap.NumpyPass`, on the device.
+    """
+
+    origin: torch.Tensor
+    products: torch.Tensor
+
+    @classmethod
+    def of(cls, codebook: Codebook, *, device: str) -> TorchPass:
+        """A pass with these nodes."""
+        return cls(*_tensors(codebook, device))
+
+    def __call__(self, values: Values) -> NodeSums:
+        """Sums of these cells.
+
+        Sums are a product with the table of members in float64: adding to indices is not
+        reproducible on a GPU.
+        """
+        there = torch.from_numpy(values[complete(values)]).to(self.origin.device)
+        node = _nearness(there, self.origin, self.products).argmax(dim=1)
+        n_nodes = self.products.shape[1]
+        member = torch.nn.functional.one_hot(node, n_nodes).to(torch.float64)
+        total = member.T @ there.to(torch.float64)
+        count = torch.bincount(node, minlength=n_nodes)
+        return NodeSums(total.cpu().numpy(), count.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TorchAssign:
+    """Finds the two nearest nodes of each cell of a span, on a device.
+
+    Parameters
+    ----------
+    codebook, grid
+        As in :class:`nimbus.cluster.assign.NumpyAssign`.
+    origin, products
+        As in :class:`TorchPass`.
+    """
+
+    codebook: Codebook
+    grid: Grid
+    origin: torch.Tensor
+    products: torch.Tensor
+
+    @classmethod
+    def of(cls, codebook: Codebook, grid: Grid, *, device: str) -> TorchAssign:
+        """Assignment to these nodes."""
+        return cls(codebook, grid, *_tensors(codebook, device))
+
+    def __call__(self, values: Values) -> SpanNodes:
+        """Nodes of these cells."""
+        whole = complete(values)
+        there = values[whole]
+        on_device = torch.from_numpy(there).to(self.origin.device)
+        near = _nearness(on_device, self.origin, self.products)
+        first = near.argmax(dim=1, keepdim=True)
+        second = near.scatter_(1, first, -torch.inf).argmax(dim=1)
+        own, other = (found.cpu().numpy().astype(np.int32) for found in (first[:, 0], second))
+        return span_nodes(
+            there, whole, (own, other, distances(there, self.codebook, own)), self.grid
+        )
+
+
+def make_passes(device: str) -> tuple[partial[TorchPass], partial[TorchAssign]]:
+    """What :func:`train_som` and :func:`assign_nodes` take to run on a device."""
+    return partial(TorchPass.of, device=device), partial(TorchAssign.of, device=device)
+
+
+def _tensors(codebook: Codebook, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    origin, products = (torch.from_numpy(a) for a in (codebook.origin, codebook.products()))
+    return origin.to(device), products.to(device)
+
+
+def _nearness(values: torch.Tensor, origin: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
+    """How near each node is, ``(cell, node)``; larger is nearer."""
+    return torch.addmm(products[-1], values - origin, products[:-1])

@@ -1,0 +1,93 @@
+"""Cells of a Dask array, in the spans of :mod:`nimbus.cluster.rows`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import dask.array as da
+from dask.base import compute
+from dask.delayed import delayed
+
+from nimbus._types import BoolArray
+from nimbus.cluster.blas import one_blas_thread
+from nimbus.cluster.rows import Result, Rows, Values, default_threads, dense, spans
+from nimbus.engine.run import active_client
+
+AT_ONCE = 64
+"""Spans computed together, so that what waits for its turn does not grow with the cells."""
+
+
+class DaskRows(Rows):
+    """Rows of a Dask array, read chunk by chunk.
+
+    Spans that cross chunks are put together from slices of them. An active
+    :class:`distributed.Client` computes them on its workers; otherwise threads do.
+
+    Parameters
+    ----------
+    array
+        ``(cell, marker)``, chunked in any way; chunks may be SciPy sparse.
+    columns
+        Positions of the markers to take; ``None`` takes all.
+    n_jobs
+        Threads where there is no client; ``None`` takes one for each processor.
+
+    Examples
+    --------
+    >>> rows = DaskRows(da.ones((5, 2), chunks=(2, 1)), n_jobs=1)
+    >>> [part.shape for part in rows.map(lambda values: values)]
+    [(5, 2)]
+    """
+
+    def __init__(
+        self, array: da.Array, *, columns: Sequence[int] | None = None, n_jobs: int | None = None
+    ) -> None:
+        self._array = array
+        self._columns = columns
+        self._n_jobs = n_jobs
+
+    def taking(self, columns: Sequence[int]) -> DaskRows:
+        """Some of all columns of the array."""
+        return DaskRows(self._array, columns=columns, n_jobs=self._n_jobs)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of cells and of markers."""
+        n_rows, n_columns = self._array.shape
+        return n_rows, n_columns if self._columns is None else len(self._columns)
+
+    def map(
+        self, work: Callable[[Values], Result], kept: BoolArray | None = None
+    ) -> Iterator[Result]:
+        """What `work` makes of each span."""
+        every = spans(self.shape[0], kept)
+        for start in range(0, len(every), AT_ONCE):
+            tasks = [self._task(work, span, kept) for span in every[start : start + AT_ONCE]]
+            yield from self._computed(tasks)
+
+    def _task(
+        self, work: Callable[[Values], Result], span: tuple[int, int], kept: BoolArray | None
+    ) -> Any:
+        """One span, not yet computed."""
+        pieces = self._array[slice(*span)].rechunk(-1, method="tasks").to_delayed().ravel()
+        part = None if kept is None else kept[slice(*span)]
+        return delayed(_call, pure=False)(work, pieces[0], self._columns, part)
+
+    def _computed(self, tasks: Sequence[Any]) -> Sequence[Any]:
+        if active_client() is not None:
+            found: Sequence[Any] = compute(*tasks)
+            return found
+        with one_blas_thread():
+            found = compute(*tasks, scheduler="threads", num_workers=default_threads(self._n_jobs))
+        return found
+
+
+def _call(
+    work: Callable[[Values], Result],
+    part: Any,
+    columns: Sequence[int] | None,
+    kept: BoolArray | None,
+) -> Result:
+    with one_blas_thread():
+        return work(dense(part, columns, kept))
