@@ -6,6 +6,18 @@ from .cluster import cluster
 from .confounders import confounders
 from .covariates import covariates
 from .evaluate import evaluate
+from .metacluster import metacluster
+from .remap import remap
 from .score import score
 
-__all__ = ["calibrate", "call", "cluster", "confounders", "covariates", "evaluate", "score"]
+__all__ = [
+    "calibrate",
+    "call",
+    "cluster",
+    "confounders",
+    "covariates",
+    "evaluate",
+    "metacluster",
+    "remap",
+    "score",
+]

@@ -58,24 +58,6 @@ def write_nodes(
     }
 
 
-def write_metaclusters(table: AnnData, label: IntArray, *, key_added: str) -> None:
-    """Write the metacluster of each cell into ``obs``, that of each node into ``uns``.
-
-    Parameters
-    ----------
-    table
-        Where :func:`write_nodes` wrote.
-    label
-        Metacluster of each node, shape ``(node,)``; -1 for nodes without cells.
-    key_added
-        As there.
-    """
-    node = table.obs[key_added + Suffix.SOM].astype("float64").fillna(-1).to_numpy().astype(int)
-    values = labels_of_nodes(node, label)
-    table.obs[key_added + Suffix.METACLUSTER] = values.set_axis(table.obs_names)
-    table.uns[key_added + Suffix.CLUSTER]["metacluster"] = np.asarray(label, dtype=np.int64)
-
-
 def labels_of_nodes(node: IntArray, label: IntArray) -> pd.Series:
     """Label of each cell by its node, as text; categories are those there are, by number.
 

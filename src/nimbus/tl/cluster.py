@@ -13,7 +13,6 @@ from spatialdata import SpatialData
 from nimbus._keys import Layers, Suffix
 from nimbus._types import BoolArray, IntArray
 from nimbus.cluster.assign import NO_NODE, Assignment, assign_nodes
-from nimbus.cluster.consensus import consensus_metaclusters
 from nimbus.cluster.grid import Grid
 from nimbus.cluster.rows import Rows, gather
 from nimbus.cluster.sample import stratified_sample
@@ -21,7 +20,14 @@ from nimbus.cluster.survey import survey, surveyed
 from nimbus.data.tables import table_of
 
 from ._clusterinput import ClusterInput, read_input, strata, warn_without_positives
-from ._clusterrecord import Clustered, recorded_groups, write_metaclusters, write_nodes
+from ._clusterrecord import Clustered, recorded_groups, write_nodes
+from ._metaclusters import (
+    ConsensusSettings,
+    find_metaclusters,
+    nodes_of,
+    record_of,
+    write_consensus,
+)
 from ._solvers import Solver, SolverChoice, choose_solver
 
 MAX_TRAIN_CELLS = 1_000_000
@@ -108,7 +114,8 @@ def cluster(  # noqa: PLR0913 - the public signature
     - ``obs["nimbus_som"]``: node of each cell, categorical; the category ``"17"`` is row 17 of
       the codebook. NaN where a cell misses a value.
     - ``obs["nimbus_som_distance"]``: float32, from its node.
-    - ``obs["nimbus_metacluster"]``: categorical, ``"0"`` has most cells.
+    - ``obs["nimbus_metacluster"]``: categorical, ``"0"`` has most cells; with colours, dendrogram
+      and stabilities as in :func:`nimbus.tl.metacluster`.
     - ``uns["nimbus_cluster"]``: ``codebook`` and ``layout_codebook`` (before the last k-means
       steps, for pictures of the grid), ``node_means``, ``node_counts``, ``metacluster`` of each
       node, ``markers``, ``grid``, ``quantisation_error`` (mean distance), ``topographic_error``
@@ -147,13 +154,9 @@ def cluster(  # noqa: PLR0913 - the public signature
     }
     write_nodes(table, done, settings, key_added=key_added)
     if n_metaclusters is not None:
-        found = consensus_metaclusters(
-            done.node_means(),
-            done.found.sums.count,
-            n_metaclusters=n_metaclusters,
-            random_state=random_state,
-        )
-        write_metaclusters(table, found.labels, key_added=key_added)
+        wanted = ConsensusSettings(n_metaclusters, random_state=random_state)
+        found = find_metaclusters(nodes_of(record_of(table, key_added)), wanted)
+        write_consensus(table, found, wanted, key_added=key_added)
 
 
 def _run(
