@@ -150,20 +150,11 @@ class ClusterMap:
         return self.edit(Assign(other.now.metacluster, other.now.groups))
 
     def renamed(self, names: Mapping[int | str, str]) -> ClusterMap:
-        """Give many metaclusters names at once; those that are given the same one are merged.
+        """Give metaclusters names, all at once; those that are given the same one are merged.
 
         A name that a metacluster outside of `names` has is refused.
         """
-        by_name: dict[str, list[int]] = {}
-        for old, new in names.items():
-            by_name.setdefault(new, []).append(self.number(old))
-        out = self
-        for numbers in by_name.values():
-            if len(numbers) > 1:
-                out = out.merge(numbers)
-        changes = {numbers[0]: new for new, numbers in by_name.items()}
-        pairs = tuple((k, new) for k, new in changes.items() if out.names[k] != new)
-        return out.edit(Rename(pairs)) if pairs else out
+        return self.edit(Rename(tuple((self.number(old), new) for old, new in names.items())))
 
     def undo(self) -> ClusterMap:
         """The map before its last edit, which can be redone."""

@@ -155,16 +155,22 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Give metaclusters other names, all at once, so that two can swap theirs."""
+    """Give metaclusters other names, all at once: two can swap theirs.
+
+    Those that are given the same name are merged into the first of them.
+    """
 
     names: tuple[tuple[int, str], ...]
 
     def applied(self, clusters: Clusters) -> Clusters:
         """The metaclusters after the edit."""
         _require_several([k for k, _ in self.names], "metaclusters to rename", at_least=1)
-        return clusters.with_groups(
-            replace(clusters.require(k), name=name) for k, name in self.names
-        )
+        first: dict[str, int] = {}
+        out = clusters
+        for k, name in self.names:
+            nodes = clusters.nodes_of(clusters.require(k).id)
+            out = out.assigned(nodes, first.setdefault(name, k))
+        return out.with_groups(replace(out.require(k), name=name) for name, k in first.items())
 
 
 @dataclass(frozen=True, slots=True)

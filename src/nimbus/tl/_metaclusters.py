@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 
-from nimbus._check import listed
 from nimbus._keys import Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.consensus import Consensus, consensus_metaclusters
 from nimbus.cluster.edits import NO_METACLUSTER
 from nimbus.cluster.linkage import LinkageMethod, linkage_tree
-from nimbus.cluster.mapjson import map_from_json, map_to_json
+from nimbus.cluster.mapjson import map_to_json
 from nimbus.cluster.profiles import group_means
+from nimbus.data.clusters import NodeTable, map_of, nodes_of, record_of
 
 Preset: TypeAlias = Literal["pixie"]
 
@@ -40,67 +39,6 @@ class ConsensusSettings:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {"pixie": {"linkage": "ward", "zscore_cap": 3.0}}
 """Pixie z-scores across nodes, limits to 3 and uses Ward's linkage (Liu et al., 2023)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NodeTable:
-    """Nodes of a trained map."""
-
-    means: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    importance: NDArray[np.float64]
-    markers: tuple[str, ...]
-
-    @property
-    def weighted_means(self) -> FloatArray:
-        """Means times the weights of the markers: distances as the map took them."""
-        return np.asarray(self.means * self.importance)
-
-
-def record_of(table: AnnData, key: str) -> MutableMapping[str, Any]:
-    """What :func:`nimbus.tl.cluster` stored in ``uns``.
-
-    Raises
-    ------
-    ValueError
-        There is none of that key.
-    """
-    name = key + Suffix.CLUSTER
-    if name not in table.uns or "node_means" not in table.uns[name]:
-        found = [
-            str(one).removesuffix(Suffix.CLUSTER)
-            for one, record in table.uns.items()
-            if isinstance(record, Mapping) and "node_means" in record
-        ]
-        raise ValueError(
-            f"uns[{name!r}] holds no clustering; run nimbus.tl.cluster first, or pass key_added= "
-            f"(there is {listed(found)})"
-        )
-    record: MutableMapping[str, Any] = table.uns[name]
-    return record
-
-
-def nodes_of(record: Mapping[str, Any]) -> NodeTable:
-    """Nodes of a clustering."""
-    means = np.asarray(record["node_means"], dtype=np.float64)
-    importance = np.asarray(record.get("importance", np.ones(means.shape[1])), dtype=np.float64)
-    markers = tuple(str(name) for name in record["markers"])
-    return NodeTable(means, np.asarray(record["node_counts"], np.int64), importance, markers)
-
-
-def map_of(record: Mapping[str, Any]) -> ClusterMap:
-    """Metaclusters of a clustering, with their history.
-
-    Raises
-    ------
-    ValueError
-        There are none yet.
-    """
-    if "map" in record:
-        return map_from_json(str(record["map"]))
-    if "metacluster" in record:
-        return ClusterMap.of([int(k) for k in record["metacluster"]])
-    raise ValueError("there are no metaclusters yet; run nimbus.tl.metacluster first")
 
 
 def find_metaclusters(nodes: NodeTable, settings: ConsensusSettings) -> Consensus:

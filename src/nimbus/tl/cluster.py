@@ -17,6 +17,7 @@ from nimbus.cluster.grid import Grid
 from nimbus.cluster.rows import Rows, gather
 from nimbus.cluster.sample import stratified_sample
 from nimbus.cluster.survey import survey, surveyed
+from nimbus.data.clusters import nodes_of, record_of
 from nimbus.data.tables import table_of
 
 from ._clusterinput import ClusterInput, read_input, strata, warn_without_positives
@@ -24,8 +25,6 @@ from ._clusterrecord import Clustered, recorded_groups, write_nodes
 from ._metaclusters import (
     ConsensusSettings,
     find_metaclusters,
-    nodes_of,
-    record_of,
     write_consensus,
 )
 from ._solvers import Solver, SolverChoice, choose_solver

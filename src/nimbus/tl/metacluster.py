@@ -11,6 +11,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import require_known
 from nimbus._keys import Layers
+from nimbus.data.clusters import nodes_of, record_of
 from nimbus.data.tables import table_of
 
 from ._metaclusters import (
@@ -18,8 +19,6 @@ from ._metaclusters import (
     ConsensusSettings,
     Preset,
     find_metaclusters,
-    nodes_of,
-    record_of,
     write_consensus,
 )
 

@@ -19,9 +19,10 @@ from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.edits import NO_METACLUSTER
 from nimbus.cluster.mapcsv import map_from_csv
 from nimbus.cluster.mapfiles import read_map
+from nimbus.data.clusters import map_of, nodes_of, record_of
 from nimbus.data.tables import table_of
 
-from ._metaclusters import map_of, nodes_of, record_of, write_map_of
+from ._metaclusters import write_map_of
 
 Mapped: TypeAlias = Mapping[str | int, str] | pd.DataFrame | str | Path | ClusterMap
 
@@ -88,7 +89,7 @@ def remap(
     >>> now = remap(table, {"0": "T cell", "1": "B cell", "2": "T cell"})
     >>> table.obs["nimbus_metacluster"].value_counts().to_dict()
     {'T cell': 40, 'B cell': 20}
-    >>> now = remap(table, now.undo().undo())
+    >>> now = remap(table, now.undo())
     >>> table.obs["nimbus_metacluster"].value_counts().to_dict()
     {'0': 30, '1': 20, '2': 10}
     """
@@ -123,7 +124,7 @@ def _mapped(clusters: ClusterMap, mapping: Mapped | None, counts: IntArray) -> C
             if Path(mapping).suffix.lower() == ".json":
                 return read
         case _:
-            return clusters.renamed(mapping)
+            return clusters.renamed(mapping) if mapping else clusters
     return clusters.assign(_without_empty(read, counts))
 
 

@@ -1,0 +1,116 @@
+"""Profiles of nodes and metaclusters in the order in which a heatmap shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster import hierarchy
+
+from nimbus._types import FloatArray
+from nimbus.cluster.clustermap import ClusterMap
+from nimbus.cluster.linkage import linkage_tree
+from nimbus.cluster.profiles import capped_zscores, group_means
+from nimbus.data.clusters import NodeTable
+
+ZSCORE_CAP = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profiles:
+    """What is drawn.
+
+    Parameters
+    ----------
+    markers
+        From top to bottom.
+    nodes
+        From left to right, those of a metacluster beside each other, ``(node,)``.
+    position
+        Position of the metacluster of each of these nodes.
+    node_values, metacluster_values
+        ``(marker, node)`` and ``(marker, metacluster)``.
+    node_counts, counts
+        Cells of each node and metacluster.
+    names, colors
+        Of the metaclusters, from left to right.
+    marker_tree, tree
+        Of markers and metaclusters in SciPy's layout; ``None`` of a single one, or where the order
+        was given.
+    """
+
+    markers: tuple[str, ...]
+    nodes: NDArray[np.int64]
+    position: NDArray[np.int64]
+    node_values: FloatArray
+    metacluster_values: FloatArray
+    node_counts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    names: tuple[str, ...]
+    colors: tuple[str, ...]
+    marker_tree: FloatArray | None
+    tree: FloatArray | None
+
+
+def ordered_profiles(
+    nodes: NodeTable, clusters: ClusterMap, markers: Sequence[str] | None, *, zscore: bool
+) -> Profiles:
+    """Nodes and metaclusters side by side where they are alike.
+
+    Parameters
+    ----------
+    nodes, clusters
+        Of one clustering.
+    markers
+        Those to show, in this order; ``None`` shows all, in the order of their tree.
+    zscore
+        Z-scores across nodes, and across metaclusters, limited to 3, instead of means.
+    """
+    numbers = list(clusters.names)
+    own = np.array([numbers.index(m) if m >= 0 else -1 for m in clusters.metacluster])
+    means = group_means(nodes.means, nodes.counts, own, n_groups=len(numbers))
+    tree = _tree(means * nodes.importance)
+    order = _leaves(tree, len(numbers))
+    columns = np.concatenate([_beside(nodes, np.flatnonzero(own == group)) for group in order])
+    shown = list(range(means.shape[1])) if markers is None else _positions(nodes.markers, markers)
+    marker_tree = _tree(means.T) if markers is None else None
+    rows = [shown[k] for k in _leaves(marker_tree, len(shown))]
+    node_values, values = nodes.means[columns], means[order]
+    if zscore:
+        node_values = capped_zscores(node_values, ZSCORE_CAP)
+        values = capped_zscores(values, ZSCORE_CAP)
+    counts = np.bincount(own[own >= 0], weights=nodes.counts[own >= 0], minlength=len(numbers))
+    return Profiles(
+        markers=tuple(nodes.markers[k] for k in rows),
+        nodes=columns,
+        position=np.argsort(order)[own[columns]],
+        node_values=node_values[:, rows].T,
+        metacluster_values=values[:, rows].T,
+        node_counts=nodes.counts[columns],
+        counts=counts[order].astype(np.int64),
+        names=tuple(clusters.names[numbers[k]] for k in order),
+        colors=tuple(clusters.colors[numbers[k]] for k in order),
+        marker_tree=marker_tree,
+        tree=tree,
+    )
+
+
+def _tree(points: FloatArray) -> FloatArray | None:
+    return linkage_tree(points) if len(points) > 1 else None
+
+
+def _leaves(tree: FloatArray | None, n: int) -> NDArray[np.int64]:
+    if tree is None:
+        return np.arange(n)
+    return np.asarray(hierarchy.leaves_list(tree), dtype=np.int64)
+
+
+def _beside(nodes: NodeTable, members: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Nodes of a metacluster, alike ones side by side."""
+    return members[_leaves(_tree((nodes.means * nodes.importance)[members]), len(members))]
+
+
+def _positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    return [list(there).index(name) for name in wanted]
