@@ -3,12 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/robust.py runs/robust
     python benchmarks/robust.py runs/robust --report docs/_static/robust_selection.png
 
-Two kinds of wrong labels:
+Three kinds of labels, each of one field:
 
 - ``flipped``: 15% of the labels, drawn at random, are turned round;
 - ``silver``: made as silver labels are. Cells are clustered by their mean intensities (k-means),
   each cluster is named by the majority of its cells' true types, as a person would name it, and a
-  cell gets the label that the assignment matrix (does most of this type carry the marker?) says.
+  cell gets the label that the assignment matrix (does most of this type carry the marker?) says;
+- ``trusted``: the field with silver labels, and beside it as many tiles of another field, whose
+  labels are true and known to be.
 
 For each kind and seed a network is trained without selection. From there it goes on twice: naive,
 and robust. Both see the same tiles in the same order. Measured on clean labels of other fields of
@@ -24,11 +26,13 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
+from torch import Tensor
 
 from nimbus.core.boxes import Box
 from nimbus.core.grid import same_grid
@@ -42,39 +46,48 @@ from nimbus.model import UNet
 from nimbus.train import AugmentSettings, FitSettings, RobustSettings, fit
 from nimbus.train.checkpoint import load_state
 from nimbus.train.loss import UNDECIDED
-from nimbus.train.robust import LossHistory, judged, kept_cells, thresholds, trusted_sources
-from nimbus.train.samples import TileSampler, split
+from nimbus.train.robust import (
+    Judgement,
+    LossHistory,
+    blended,
+    judged,
+    kept_cells,
+    thresholds,
+)
+from nimbus.train.samples import Batch, TileSampler, split
 
 MARKERS = (
     "CD45", "CD3", "CD4", "CD8", "CD20", "FOXP3", "CD68", "PANCK", "SMA", "HLADR", "CD31", "KI67",
 )  # fmt: skip
-KINDS = ("flipped", "silver")
+KINDS = ("flipped", "silver", "trusted")
 WRONG = 0.15
 N_CLUSTERS = 15
 TILE = 64
 SIDE_PX = 256
 PIXEL_UM, MODEL_PIXEL_UM = 0.5, 1.0
-N_LEARN, N_JUDGE = 2, 12
+N_LEARN, N_JUDGE = 1, 8
 SCALE_QUANTILE = 0.995
 
 NAIVE = FitSettings(
-    depth=4, root_filters=8, n_steps=150, batch_size=8, warmup_steps=30, average_decay=0.99,
+    depth=4, root_filters=8, n_steps=300, batch_size=8, warmup_steps=30, average_decay=0.99,
     held_out=0, log_every=50, checkpoint_minutes=60.0,
 )  # fmt: skip
 METHODS = {
     "naive": None,
-    "published": RobustSettings(after_step=0, judge="network"),
-    "robust": RobustSettings(after_step=0, confident=(0.5, 0.5), contradicted=0.25),
+    "robust": RobustSettings(after_step=0, rule="bootstrap"),
+    "select": RobustSettings(after_step=0, rule="select"),
     "clean": None,
 }
-"""``published``: the thresholds of the paper. ``robust``: a cell is kept wherever the judge calls
-it as its label does, and left out where its label has a probability below 0.25. ``clean``:
-without selection, on true labels."""
-GENTLE = AugmentSettings(
-    log_gain=(0.8, 1.25), offset=(0, 0), noise=(0, 0.01), blurred=0, contrasted=0, deformed=0
+"""``robust``: bootstrapping with the average of the weights. ``select``: the thresholds of the
+paper. ``clean``: naive on true labels."""
+PLAIN = AugmentSettings(
+    log_gain=(1, 1), offset=(0, 0), noise=(0, 0), blurred=0, contrasted=0, deformed=0
 )
+"""Turned and mirrored, else as they are."""
 PARTS = 4
 """The second stage is measured after each of so many parts."""
+N_DRAWS = 200
+"""Draws of fields for the intervals."""
 
 Labels = NDArray[np.int8]
 
@@ -85,26 +98,29 @@ Labels = NDArray[np.int8]
 def write_tissue(out: Path, seed: int) -> None:
     """Tiles for each kind of labels: its folder's noisy, true (of the same cells) and judge."""
     cohort = CohortSettings(
-        shape=(SIDE_PX, SIDE_PX), markers=MARKERS, n_fields=N_LEARN + N_JUDGE,
+        shape=(SIDE_PX, SIDE_PX), markers=MARKERS, n_fields=2 * N_LEARN + N_JUDGE,
         platform="codex", pixel_size_um=PIXEL_UM,
     )  # fmt: skip
     fields = simulate_cohort(cohort, random_state=1000 + seed)
-    learn, judge = fields[:N_LEARN], fields[N_LEARN:]
+    learn, judge, beside = fields[:N_LEARN], fields[2 * N_LEARN :], fields[N_LEARN : 2 * N_LEARN]
     scales = [
         max(float(np.quantile(np.stack([f.image[c] for f in learn]), SCALE_QUANTILE)), 1e-6)
         for c in range(len(MARKERS))
     ]
-    for kind, make in (("flipped", flipped), ("silver", silver)):
-        noisy = make(learn, np.random.default_rng([seed, KINDS.index(kind)]))
+    for kind in KINDS:
+        make = flipped if kind == "flipped" else silver
+        noisy = make(learn, np.random.default_rng([seed, int(kind != "flipped")]))
         for name, some, labels in (
             ("noisy", learn, noisy),
             ("true", learn, [f.truth for f in learn]),
             ("judge", judge, [f.truth for f in judge]),
+            ("beside", beside, [f.truth for f in beside]),
         ):
             folder = out / f"{kind}-{seed}" / name
             tiles = [tiles_of(f, y, scales) for f, y in zip(some, labels, strict=True)]
             sums = [write_shard(folder, k, t) for k, t in enumerate(tiles)]
-            sources = [{"dataset": "simulated", "marker": m} for m in MARKERS]
+            dataset = "trusted" if name == "beside" else "simulated"
+            sources = [{"dataset": dataset, "marker": m} for m in MARKERS]
             write_index(folder, sums, {"sources": sources})
 
 
@@ -154,36 +170,51 @@ def trained(folder: Path, kind: str, seed: int, given: argparse.Namespace) -> No
         write_tissue(given.out, seed)
     first = dataclasses.replace(NAIVE, n_steps=given.warm_up, seed=seed)
     start = fit(
-        folder / "noisy", folder / "first", settings=first, augment=GENTLE, resume=True,
+        tiles_for(folder, "noisy"), folder / "first", settings=first, augment=PLAIN, resume=True,
         show_progress_bar=False,
     )  # fmt: skip
     for method in given.methods:
         if (folder / f"result-{method}.json").is_file():
             continue
         robust = METHODS[method]
+        if robust is not None and kind == "trusted":
+            robust = dataclasses.replace(robust, trusted_datasets=("trusted",))
         # Seeds of batches are the same for all methods, and not those of the first part.
         second = dataclasses.replace(NAIVE, n_steps=given.steps, seed=seed + 500, robust=robust)
         result = gone_on(folder, method, start, second)
         (folder / f"result-{method}.json").write_text(json.dumps(result, indent=1) + "\n")
-        print(kind, seed, method, f"{macro(result['cells']):.4f}", f"{result['seconds']:.0f} s")
+        print(
+            kind,
+            seed,
+            method,
+            f"{result['curve'][-1]['map']:.4f}",
+            f"{result['seconds']:.0f} s",
+            flush=True,
+        )
+
+
+def tiles_for(folder: Path, labels: str) -> list[Path]:
+    """Tiles of the kind's field, and of the trusted one where it has one."""
+    return [folder / labels] + [folder / "beside"] * folder.name.startswith("trusted")
 
 
 def gone_on(folder: Path, method: str, start: UNet, settings: FitSettings) -> dict[str, object]:
     """Train the second stage in parts; the selection curve, and scores of clean cells."""
-    tiles = folder / ("true" if method == "clean" else "noisy")
+    tiles = tiles_for(folder, "true" if method == "clean" else "noisy")
     out = folder / method
     began, curve = time.monotonic(), []
     for part in range(1, PARTS + 1):
         stop = settings.n_steps * part // PARTS
         net = fit(
-            tiles, out, settings=settings, augment=GENTLE, start=start, resume=True,
+            tiles, out, settings=settings, augment=PLAIN, start=start, resume=True,
             stop_after=stop, show_progress_bar=False,
         )  # fmt: skip
         seconds = time.monotonic() - began
         shares = selection(folder, out, net, settings.robust)
-        curve.append({"step": stop, "map": macro(scored(folder, net)), **shares})
+        cells = scored(folder, net)
+        curve.append({"step": stop, "map": macro(cells), **shares})
     return {
-        "method": method, "seconds": seconds, "curve": curve, "cells": scored(folder, net),
+        "method": method, "seconds": seconds, "curve": curve, "draws": drawn_again(cells),
         "settings": dataclasses.asdict(settings),
     }  # fmt: skip
 
@@ -201,15 +232,25 @@ def selection(
         wrong = decided & (batch.labels != clean.labels)
         kept = decided
         if robust is not None:
-            trusted = trusted_sources(noisy.sources, robust)
+            trusted = torch.zeros(len(noisy.sources), dtype=torch.bool)
             limits = thresholds(LossHistory(history), robust)
-            kept = kept_cells(judged(net, batch), batch, limits, trusted, robust)
+            kept = followed(judged(net, batch), batch, limits, trusted, robust)
         counts += [int(x.sum()) for x in (decided, wrong, kept, kept & wrong)]
     return {
         "wrong": counts[1] / counts[0],
         "kept": counts[2] / counts[0],
         "wrong_of_kept": counts[3] / counts[2],
     }
+
+
+def followed(
+    judgement: Judgement, batch: Batch, limits: Tensor, trusted: Tensor, robust: RobustSettings
+) -> Tensor:
+    """Cells that are kept; of bootstrapping, those whose target is on the side of their label."""
+    if robust.rule == "select":
+        return kept_cells(judgement, batch, limits, trusted, robust)
+    target = blended(judgement.score, batch, trusted, robust.label_weight)
+    return ((target > 0.5) == (batch.labels == 1)) & (batch.labels != UNDECIDED)
 
 
 def scored(folder: Path, net: UNet) -> dict[str, list[float]]:
@@ -243,45 +284,52 @@ def macro(cells: dict[str, list[float]], fields: NDArray[np.int64] | None = None
     return float(np.nanmean(every))
 
 
-def arrays(folder: Path, method: str) -> dict[str, NDArray[np.float64]]:
-    """The cells of a finished training, as arrays."""
-    cells = json.loads((folder / f"result-{method}.json").read_text())["cells"]
-    return {name: np.asarray(values) for name, values in cells.items()}
+def drawn_again(cells: dict[str, list[float]]) -> list[float]:
+    """:func:`macro` of fields drawn with replacement; the same draws for every method."""
+    rng = np.random.default_rng(0)
+    return [round(macro(cells, rng.integers(0, N_JUDGE, N_JUDGE)), 5) for _ in range(N_DRAWS)]
+
+
+def result_of(folder: Path, method: str) -> dict[str, Any]:
+    """A finished training."""
+    found: dict[str, Any] = json.loads((folder / f"result-{method}.json").read_text())
+    return found
 
 
 def compared(folders: list[Path], method: str, other: str) -> tuple[float, float, float]:
     """Mean over seeds of AP of `method` minus `other`, and its 95% interval by fields."""
     rng = np.random.default_rng(0)
-    pairs = [[arrays(f, m) for m in (method, other)] for f in folders]
-    difference = np.mean([macro(a) - macro(b) for a, b in pairs])
-    draws = []
-    for _ in range(200):
-        seeds = rng.integers(0, len(pairs), len(pairs))
-        each = [(pairs[s], rng.integers(0, N_JUDGE, N_JUDGE)) for s in seeds]
-        draws.append(np.mean([macro(a, k) - macro(b, k) for (a, b), k in each]))
+    pairs = [[result_of(f, m) for m in (method, other)] for f in folders]
+    difference = np.mean([a["curve"][-1]["map"] - b["curve"][-1]["map"] for a, b in pairs])
+    each = np.array([np.subtract(a["draws"], b["draws"]) for a, b in pairs])
+    seeds = rng.integers(0, len(pairs), (2000, len(pairs)))
+    draws = each[seeds, rng.integers(0, N_DRAWS, seeds.shape)].mean(axis=1)
     return float(difference), *(float(q) for q in np.quantile(draws, [0.025, 0.975]))
 
 
 def report(out: Path, given: argparse.Namespace) -> str:
     """Markdown table of all that is finished."""
-    rows = ["| labels | wrong | method | AP, each seed | mean | minus naive (95%) | still wrong |",
-            "|---|---|---|---|---|---|---|"]  # fmt: skip
+    columns = ("labels", "wrong", "method", "AP, each seed", "mean", "at the best step",
+               "minus naive (95%)", "wrong of those followed")  # fmt: skip
+    rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for kind in KINDS:
         for method in METHODS:
             folders = [out / f"{kind}-{s}" for s in given.seeds]
             folders = [f for f in folders if (f / f"result-{method}.json").is_file()]
             if not folders:
                 continue
-            results = [json.loads((f / f"result-{method}.json").read_text()) for f in folders]
-            aps = [macro(r["cells"]) for r in results]
+            results = [result_of(f, method) for f in folders]
             ends = [r["curve"][-1] for r in results]
+            aps = [e["map"] for e in ends]
+            best = np.mean([max(c["map"] for c in r["curve"]) for r in results])
             change, purity = "", f"{np.mean([e['wrong_of_kept'] for e in ends]):.3f}"
             if method != "naive":
                 mean, low, high = compared(folders, method, "naive")
                 change = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
             rows.append(
                 f"| {kind} | {np.mean([e['wrong'] for e in ends]):.3f} | {method} "
-                f"| {', '.join(f'{a:.3f}' for a in aps)} | {np.mean(aps):.3f} | {change} "
+                f"| {', '.join(f'{a:.3f}' for a in aps)} | {np.mean(aps):.3f} "
+                f"| {best:.3f} | {change} "
                 f"| {'' if method == 'clean' else purity} |"
             )  # fmt: skip
     return "\n".join(rows)
@@ -301,7 +349,7 @@ def drawn_curves(out: Path, path: Path, given: argparse.Namespace) -> None:
                 file = out / f"{kind}-{seed}" / f"result-{method}.json"
                 if not file.is_file():
                     continue
-                curve = json.loads(file.read_text())["curve"]
+                curve = result_of(file.parent, method)["curve"]
                 steps = [given.warm_up + c["step"] for c in curve]
                 label = {"naive": "all cells", "robust": "kept cells"}[method]
                 label = label if seed == given.seeds[0] else None
@@ -328,7 +376,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["naive", "robust"],
                         choices=list(METHODS))  # fmt: skip
     parser.add_argument("--warm-up", type=int, default=NAIVE.n_steps)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--report", type=Path, help="only draw and print what is finished")
     given = parser.parse_args()
     if given.report is None:

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nimbus.train.loss import cell_loss, cell_means  # noqa: E402
+from nimbus.train.loss import cell_loss, cell_losses, cell_means  # noqa: E402
 
 
 def one_row(*values, dtype=torch.float32):
@@ -78,3 +78,18 @@ def test_cell_means_are_weighted_and_nan_without_weight():
 
     assert means[0, 0] == 4.0
     assert torch.isnan(means[0, 1])
+
+
+def test_a_target_of_its_own_mixes_the_losses_of_both_labels():
+    torch.manual_seed(0)
+    logits, ids = torch.randn(1, 1, 3, 4), torch.arange(12).reshape(1, 3, 4) % 4
+    masks, targets = torch.ones(1, 3, 4), torch.tensor([[0.25, 0.5, 0.75]])
+
+    def losses(label, **given):
+        return cell_losses(logits, masks, ids, torch.tensor([[label, label, -1]]), **given)
+
+    found = losses(0, targets=targets)
+
+    expected = targets * losses(1) + (1 - targets) * losses(0)
+    torch.testing.assert_close(found[:, :2], expected[:, :2])
+    assert bool(found[0, 2].isnan()), "an undecided cell stays undecided"

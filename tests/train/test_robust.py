@@ -11,6 +11,7 @@ from nimbus.train.checkpoint import load_state  # noqa: E402
 from nimbus.train.robust import (  # noqa: E402
     Judgement,
     LossHistory,
+    blended,
     counts_of,
     extended,
     kept_cells,
@@ -23,7 +24,7 @@ from nimbus.train.samples import Batch  # noqa: E402
 
 from .conftest import drawn_tiles  # noqa: E402
 
-SETTINGS = RobustSettings(after_step=0, quantile=0.85, decay=0.998, min_cells=20)
+SETTINGS = RobustSettings(rule="select", after_step=0, quantile=0.85, decay=0.998, min_cells=20)
 
 
 def seen(losses, labels, source=0, *, n_sources=1, history=None, decay=0.998):
@@ -138,6 +139,19 @@ def test_cells_that_are_left_out_become_undecided():
     assert left.labels.tolist() == [[0, -1, -1]]
 
 
+def test_bootstrapping_aims_between_label_and_judge_unless_trusted_or_not_judged():
+    #         agrees  doubts  contradicts  no interior
+    labels = [[1,     1,      0,           1]]  # fmt: skip
+    score = torch.tensor([[1.0, 0.5, 0.9, float("nan")]])
+    trusted = torch.tensor([False, True])
+
+    def targets(source):
+        return blended(score, batch_of(labels, [source]), trusted, 0.25)[0].tolist()
+
+    assert targets(0) == pytest.approx([1, 0.625, 0.675, 1])
+    assert targets(1) == [1, 1, 0, 1]
+
+
 def test_trusted_data_sets_are_found_by_pattern_and_must_exist():
     sources = [Source("simulated codex", "CD3"), Source("dcis", "CD3")]
 
@@ -150,7 +164,7 @@ def test_trusted_data_sets_are_found_by_pattern_and_must_exist():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("quantile", 1.0), ("decay", 1.0), ("confident", (0.9, 0.1)), ("min_cells", 501),
-     ("judge", "both")],
+     ("judge", "both"), ("rule", "drop"), ("label_weight", 0)],
 )  # fmt: skip
 def test_settings_outside_their_range_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
@@ -162,8 +176,9 @@ def test_settings_outside_their_range_are_refused(name, value):
 TINY = FitSettings(
     depth=2, root_filters=4, n_steps=60, batch_size=8, warmup_steps=2, held_out=0,
     learning_rate=0.01, log_every=10,
-    robust=RobustSettings(after_step=20, min_cells=10, decay=0.99),
+    robust=RobustSettings(rule="select", after_step=20, min_cells=10, decay=0.99),
 )  # fmt: skip
+BOTH_RULES = pytest.mark.parametrize("rule", ["select", "bootstrap"])
 
 
 @pytest.fixture(autouse=True)
@@ -221,10 +236,12 @@ def test_the_log_says_what_part_is_kept_and_the_first_part_keeps_all(noisy, tmp_
     assert all(0.8 < share < 1 for share in kept[2:])
 
 
-def test_a_resumed_robust_training_gives_the_same_weights(noisy, tmp_path):
-    whole = fit(noisy[0], tmp_path / "a", settings=TINY, show_progress_bar=False).state_dict()
-    fit(noisy[0], tmp_path / "b", settings=TINY, stop_after=33, show_progress_bar=False)
-    resumed = fit(noisy[0], tmp_path / "b", settings=TINY, resume=True, show_progress_bar=False)
+@BOTH_RULES
+def test_a_resumed_robust_training_gives_the_same_weights(noisy, tmp_path, rule):
+    tiny = dataclasses.replace(TINY, robust=dataclasses.replace(TINY.robust, rule=rule))
+    whole = fit(noisy[0], tmp_path / "a", settings=tiny, show_progress_bar=False).state_dict()
+    fit(noisy[0], tmp_path / "b", settings=tiny, stop_after=33, show_progress_bar=False)
+    resumed = fit(noisy[0], tmp_path / "b", settings=tiny, resume=True, show_progress_bar=False)
     naive = dataclasses.replace(TINY, robust=None)
     other = fit(noisy[0], tmp_path / "c", settings=naive, show_progress_bar=False).state_dict()
 
@@ -233,8 +250,9 @@ def test_a_resumed_robust_training_gives_the_same_weights(noisy, tmp_path):
         assert torch.equal(value, whole[name]), name
 
 
-def test_a_trusted_data_set_trains_as_without_selection(noisy, tmp_path):
-    trusting = dataclasses.replace(TINY.robust, trusted_datasets=("silver",))
+@BOTH_RULES
+def test_a_trusted_data_set_trains_as_a_naive_one(noisy, tmp_path, rule):
+    trusting = dataclasses.replace(TINY.robust, rule=rule, trusted_datasets=("silver",))
     settings = dataclasses.replace(TINY, n_steps=30, robust=trusting)
     same = fit(noisy[0], tmp_path / "a", settings=settings, show_progress_bar=False)
     naive = dataclasses.replace(settings, robust=None)

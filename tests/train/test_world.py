@@ -16,7 +16,8 @@ from nimbus.train.world import World, share  # noqa: E402
 # Batch norms are frozen: on processors each process would use the statistics of its share.
 SETTINGS = FitSettings(
     depth=2, root_filters=4, n_steps=12, batch_size=5, warmup_steps=2, held_out=1, log_every=4,
-    freeze_batch_norm=True, robust=RobustSettings(after_step=4, min_cells=5, decay=0.9),
+    freeze_batch_norm=True,
+    robust=RobustSettings(rule="select", after_step=4, min_cells=5, decay=0.9),
 )  # fmt: skip
 
 SCRIPT = """

@@ -31,7 +31,14 @@ from .log import Line, open_log
 from .loss import UNDECIDED, cell_losses
 from .measure import score_cells
 from .prefetch import prefetched
-from .robust import LossHistory, no_history, selected, trusted_sources, without
+from .robust import (
+    LossHistory,
+    bootstrapped,
+    no_history,
+    selected,
+    trusted_sources,
+    without,
+)
 from .samples import TileSampler, split
 from .settings import FitSettings, learning_rate_at, training_dtype
 from .world import joined, share, spread, summed
@@ -161,19 +168,23 @@ def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one 
         batch = share(augmented(drawn, change), world)
         decided = int((batch.labels != UNDECIDED).sum())
 
+        targets = None
         if robust is not None and step >= robust.after_step:
             judge.load_state_dict(average if robust.judge == "average" else net.state_dict())
-            total = partial(summed, world=world)
             plain_batch = share(drawn, world)
-            kept, history = selected(judge, plain_batch, history, trusted, robust, total=total)
-            batch = without(batch, kept)
+            if robust.rule == "bootstrap":
+                targets = bootstrapped(judge, plain_batch, trusted, robust)
+            else:
+                total = partial(summed, world=world)
+                kept, history = selected(judge, plain_batch, history, trusted, robust, total=total)
+                batch = without(batch, kept)
 
         planes = torch.stack([batch.planes, batch.masks], dim=1)
         planes = planes.contiguous(memory_format=torch.channels_last)
         with torch.autocast(world.device.type, dtype=dtype, enabled=dtype != torch.float32):
             logits = spread_net(planes)
         require_finite(logits, step=step)
-        losses = cell_losses(logits.float(), batch.masks, batch.ids, batch.labels)
+        losses = cell_losses(logits.float(), batch.masks, batch.ids, batch.labels, targets=targets)
         losses = losses[torch.isfinite(losses)]
         n_cells = summed(torch.tensor(float(len(losses)), device=world.device), world)
         # Gradients are averaged over the processes: this makes them those of the mean of all cells.

@@ -42,6 +42,7 @@ def cell_losses(
     ids: Tensor,
     labels: Tensor,
     *,
+    targets: Tensor | None = None,
     border_weight: float = BORDER_WEIGHT,
 ) -> Tensor:
     """Binary cross-entropy of each cell, ``(n, cell)``; NaN for undecided and absent cells.
@@ -59,6 +60,9 @@ def cell_losses(
         Cell of each pixel, ``(n, y, x)``; 0 is background, ``k`` is column ``k - 1`` of `labels`.
     labels
         1 positive, 0 negative, -1 undecided, ``(n, cell)``.
+    targets
+        Probabilities that decided cells are to have instead of their labels, ``(n, cell)``; None:
+        the labels.
     border_weight
         Weight of the pixels of a cell outside its interior.
 
@@ -73,9 +77,11 @@ def cell_losses(
     offset = torch.arange(n, device=ids.device)[:, None, None] * (n_columns + 1)
     padded = F.pad(labels, (1, 0), value=UNDECIDED).reshape(-1)
     where = (ids.long() + offset).reshape(-1)
-    target = padded[where]
-    kept = target != UNDECIDED
-    where, goal = where[kept], target[kept].to(logits.dtype)
+    kept = padded[where] != UNDECIDED
+    where = where[kept]
+    goals = padded if targets is None else F.pad(targets, (1, 0)).reshape(-1)
+    goals = goals.to(logits.dtype)
+    goal = goals[where]
     logit = logits.reshape(-1)[kept]
     inside = masks.reshape(-1)[kept].to(logits.dtype)
     weight = border_weight + (1 - border_weight) * inside
@@ -85,7 +91,7 @@ def cell_losses(
     mean_loss = _summed(weight * per_pixel, where, padded.numel())[there] / total[there]
     mean_score = _summed(weight * logit.sigmoid(), where, padded.numel())[there] / total[there]
     of_score = F.binary_cross_entropy(
-        mean_score.clamp(1e-5, 1 - 1e-5), padded[there].to(logits.dtype), reduction="none"
+        mean_score.clamp(1e-5, 1 - 1e-5), goals[there], reduction="none"
     )
     out = torch.full(total.shape, torch.nan, dtype=logits.dtype, device=logits.device)
     out = out.masked_scatter(there, (mean_loss + of_score) / 2)

@@ -1,8 +1,13 @@
-"""Noise-robust selection: which cells of a batch the network learns from.
+"""Noise-robust training: which cells of a batch the network learns from, and what.
 
-A wrong label has a large loss as long as the network has not learned it by heart. So, after a
-first part of the training without selection, a cell is left out when its loss is above a quantile
-of the losses that cells of its data set, its marker and its label have had lately::
+A network learns what most labels agree on before it learns single wrong ones by heart. So, after
+a first part of the training that is noise-naive, a judge has a word, by one of two rules.
+
+``"bootstrap"``: all cells count; what they are to score lies between their label and the judge's
+score (:func:`bootstrapped`).
+
+``"select"``: a cell is left out when its loss is above a quantile of the losses that cells of its
+data set, its marker and its label have had lately::
 
     losses of one source and label
       |#######
@@ -12,11 +17,11 @@ of the losses that cells of its data set, its marker and its label have had late
       +------------------------|-------------- loss
                             quantile
 
-The method is that of the noise-robust stage of Rumberger, Greenwald et al. (Nature Methods 2025),
-after ProMix (Xiao et al., 2023). Here the moving average is one of the whole distribution, by
-cells, not of each batch's quantile: a batch with a single cell of a class counts as one cell,
-and a source that comes up rarely forgets nothing in between. What it has brought so far, and what
-not, stands in docs/design/noise_robust.md.
+That rule is the one of the noise-robust stage of Rumberger, Greenwald et al. (Nature Methods
+2025), after ProMix (Xiao et al., 2023). Here the moving average is one of the whole distribution,
+by cells, not of each batch's quantile: a batch with a single cell of a class counts as one cell,
+and a source that comes up rarely forgets nothing in between. What either rule brings stands in
+docs/design/noise_robust.md.
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ from nimbus.core.shards import Source
 from .loss import UNDECIDED, cell_losses, cell_means
 from .samples import Batch
 
+RULES = ("bootstrap", "select")
+JUDGES = ("network", "average")
 N_BINS = 256
 LOWEST, HIGHEST = 1e-5, 16.0
 """Range of the histograms of losses; their bins are even on the logarithm, 6% wide."""
@@ -47,8 +54,13 @@ class RobustSettings:
 
     Parameters
     ----------
+    rule
+        ``"select"`` leaves cells out; ``"bootstrap"`` keeps all of them and aims between label
+        and judge (:func:`bootstrapped`).
     after_step
-        Steps without selection, while the network learns what most labels agree on.
+        Steps without either, while the network learns what most labels agree on.
+    label_weight
+        Weight of the label in the target of ``"bootstrap"``; the judge's score has the rest.
     quantile
         Cells whose loss is above this quantile of their source and label are left out. Paper: 0.85.
     decay
@@ -76,7 +88,9 @@ class RobustSettings:
         For a value outside its range.
     """
 
+    rule: Literal["select", "bootstrap"] = "bootstrap"
     after_step: int = 1200
+    label_weight: float = 0.2
     quantile: float = 0.85
     decay: float = 0.998
     min_cells: int = 50
@@ -86,9 +100,17 @@ class RobustSettings:
     trusted_datasets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, choices in (("rule", RULES), ("judge", JUDGES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be {listed(choices)}, not {getattr(self, name)!r}")
         for name in ("quantile", "decay"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)!r}")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        if not 0 < self.label_weight <= 1:
+            raise ValueError(f"label_weight must be above 0, at most 1, not {self.label_weight!r}")
         low, high = self.confident
         if not 0 <= low <= high <= 1:
             raise ValueError(
@@ -96,8 +118,6 @@ class RobustSettings:
             )
         if not 0 <= self.contradicted <= 0.5:
             raise ValueError(f"contradicted must be from 0 to 0.5, not {self.contradicted!r}")
-        if self.judge not in ("network", "average"):
-            raise ValueError(f"judge must be 'network' or 'average', not {self.judge!r}")
         remembered = 1 / (1 - self.decay)
         if not 1 <= self.min_cells < remembered:
             raise ValueError(
@@ -268,6 +288,46 @@ def selected(
 def without(batch: Batch, kept: Tensor) -> Batch:
     """`batch` with the cells that are not `kept` undecided."""
     return replace(batch, labels=batch.labels.where(kept, UNDECIDED))
+
+
+def bootstrapped(
+    judge: nn.Module, batch: Batch, trusted: Tensor, settings: RobustSettings
+) -> Tensor:
+    """What the cells of a batch are to score, ``(n, cell)``: between their label and the judge.
+
+    ``w * label + (1 - w) * score`` with `label_weight` w; the label alone for cells of trusted
+    sources and for cells without an interior. After Reed et al. (2014, "soft" bootstrapping); that
+    the judge is the average of the weights (Tarvainen and Valpola, 2017) is what keeps it from
+    learning by heart with the network.
+
+    Parameters
+    ----------
+    judge
+        In evaluation mode.
+    batch
+        As it is on disk, not augmented.
+    trusted
+        What :func:`trusted_sources` gave.
+    settings
+        Its `label_weight` is read.
+    """
+    return blended(judged(judge, batch).score, batch, trusted, settings.label_weight)
+
+
+def blended(score: Tensor, batch: Batch, trusted: Tensor, label_weight: float) -> Tensor:
+    """Targets of :func:`bootstrapped` from the judge's scores.
+
+    Examples
+    --------
+    >>> none = torch.zeros(1, 1, 1)
+    >>> batch = Batch(none, none, none.long(), torch.tensor([[1, 0]]), torch.tensor([0]))
+    >>> blended(torch.tensor([[0.5, 1.0]]), batch, torch.tensor([False]), 0.25)
+    tensor([[0.6250, 0.7500]])
+    """
+    label = batch.labels.float()
+    mixed = label_weight * label + (1 - label_weight) * score
+    usual = torch.isfinite(score) & ~trusted[batch.source][:, None]
+    return mixed.where(usual, label)
 
 
 def trusted_sources(sources: Sequence[Source], settings: RobustSettings) -> Tensor:

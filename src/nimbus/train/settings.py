@@ -43,7 +43,7 @@ class FitSettings:
     seed
         Of the first weights, the batches and the augmentation.
     robust
-        Noise-robust selection of cells; None: all decided cells count (noise-naive).
+        Noise-robust training; None: all decided cells count as labelled (noise-naive).
     precision
         Of the forward pass. ``"auto"``: bfloat16 on GPUs that have it, float32 elsewhere; with
         float16 gradients are scaled.
