@@ -12,7 +12,7 @@ from nimbus.cluster.survey import moments, survey
 from support.planted import node_recall, plant_types
 from support.slowmap import slow_map, slow_winner
 
-SHORT = SomSettings(n_epochs=4, n_kmeans_steps=2)
+SHORT = SomSettings(n_epochs=4, n_kmeans_steps=2, n_ordering_cells=20_000)
 
 
 def draw(n_cells, n_markers=4, seed=0):
@@ -39,6 +39,19 @@ class TestBatchMap:
         np.testing.assert_allclose(som.layout.profiles, layout, rtol=1e-9, atol=1e-12)
         if grid.n_nodes > 1:
             assert np.abs(slow - layout).max() > 1e-3, "proves nothing: the last steps do nothing"
+
+    def test_a_wide_neighbourhood_is_trained_with_every_kth_cell(self):
+        values, grid = draw(60), Grid(3, 4)
+        settings = SomSettings(4, 1, sigma_start=1.0, sigma_end=0.4, n_ordering_cells=20)
+        start = start_codebook(moments(values), grid).profiles
+        sigmas = [1.0 * 0.4 ** (k / 3) for k in range(4)]
+        assert [sigma > 0.5 for sigma in sigmas] == [True, True, True, False]
+        options = {"start": start, "sigmas": sigmas, "n_kmeans_steps": 1}
+        thin, _ = slow_map(values, 3, 4, strides=[3, 3, 3, 1], **options)
+        full, _ = slow_map(values, 3, 4, **options)
+        assert np.abs(thin - full).max() > 1e-3, "proves nothing: the cells do not matter"
+        som = train_som(ArrayRows(values), grid, settings=settings)
+        np.testing.assert_allclose(som.codebook.profiles, thin, rtol=1e-9, atol=1e-12)
 
     def test_threads_do_not_change_a_bit(self):
         values = draw(2 * SPAN + 777)

@@ -7,11 +7,14 @@ import math
 import numpy as np
 
 
-def slow_map(cells, rows, columns, *, start, sigmas, n_kmeans_steps):
-    """Profiles of all nodes after all epochs, and before the k-means steps, ``(node, marker)``."""
+def slow_map(cells, rows, columns, *, start, sigmas, n_kmeans_steps, strides=None):
+    """Profiles of all nodes after all epochs, and before the k-means steps, ``(node, marker)``.
+
+    In each epoch every so many-th cell of `strides` is used; all without.
+    """
     profiles = [list(map(float, node)) for node in start]
-    for sigma in sigmas:
-        profiles = slow_step(cells, profiles, columns, sigma)
+    for sigma, stride in zip(sigmas, strides or [1] * len(sigmas), strict=True):
+        profiles = slow_step(cells[::stride], profiles, columns, sigma)
     layout = profiles
     for _ in range(n_kmeans_steps):
         profiles = slow_step(cells, profiles, columns, None)

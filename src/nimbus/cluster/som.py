@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from nimbus._types import BoolArray, FloatArray
 
-from .batchmap import NumpyPass, Pass, batch_step, summed
+from .batchmap import NodeSums, NumpyPass, Pass, batch_step, summed
 from .blas import one_blas_thread
 from .codebook import Codebook
 from .grid import Grid
-from .rows import Rows
+from .rows import Rows, Values
 from .survey import Moments, moments, summed_moments
+
+ORDERING_WIDTH = 0.5
+"""Below it a neighbour pulls with less than a seventh of a cell's own weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,16 @@ class SomSettings:
         Width of the first neighbourhood in nodes; ``None`` is a quarter of the longer side.
     sigma_end
         Width of the last. Above 0.3 rare cell types are drawn into their big neighbours.
+    n_ordering_cells
+        While the neighbourhood is wider than :data:`ORDERING_WIDTH`, about so many cells are
+        enough: of more, every second, third, ... is used.
     """
 
     n_epochs: int = 10
     n_kmeans_steps: int = 5
     sigma_start: float | None = None
     sigma_end: float = 0.3
+    n_ordering_cells: int = 100_000
 
     def checked(self) -> SomSettings:
         """The same settings.
@@ -52,6 +59,8 @@ class SomSettings:
                 f"n_epochs={self.n_epochs} and n_kmeans_steps={self.n_kmeans_steps} are numbers of "
                 "passes, at least 0"
             )
+        if self.n_ordering_cells < 1:
+            raise ValueError(f"n_ordering_cells must be at least 1, not {self.n_ordering_cells}")
         start = self.sigma_end if self.sigma_start is None else self.sigma_start
         if not 0 < self.sigma_end <= start:
             raise ValueError(
@@ -70,6 +79,18 @@ class SomSettings:
         """
         start = max(grid.rows, grid.columns) / 4 if self.sigma_start is None else self.sigma_start
         return np.geomspace(max(start, self.sigma_end), self.sigma_end, self.n_epochs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thinned:
+    """A pass over every k-th cell of each span."""
+
+    own: Pass
+    every: int
+
+    def __call__(self, values: Values) -> NodeSums:
+        """Sums of these cells."""
+        return self.own(np.ascontiguousarray(values[:: self.every]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,10 +158,15 @@ def train_som(
            [1., 1.]])
     """
     settings = (settings or SomSettings()).checked()
-    book = start_codebook(summed_moments(rows.map(moments, kept)), grid, importance)
+    found = summed_moments(rows.map(moments, kept))
+    book = start_codebook(found, grid, importance)
+    every = max(1, found.n // settings.n_ordering_cells)
 
     def step(codebook: Codebook, sigma: float) -> Codebook:
-        parts = rows.map(make_pass(codebook), kept)
+        work = make_pass(codebook)
+        if every > 1 and sigma > ORDERING_WIDTH:
+            work = Thinned(work, every)
+        parts = rows.map(work, kept)
         sums = summed(parts, n_nodes=grid.n_nodes, n_markers=rows.shape[1])
         return batch_step(codebook, sums, grid.neighbourhood(sigma))
 
