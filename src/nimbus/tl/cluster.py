@@ -81,8 +81,9 @@ def cluster(  # noqa: PLR0913 - the public signature
         and in any chunks. ``"minisom"`` runs MiniSom, which has to be installed.
     solver_options
         For ``"batch"`` the fields of :class:`nimbus.cluster.som.SomSettings` (``n_epochs``,
-        ``n_kmeans_steps``, ``sigma_start``, ``sigma_end``, ``n_ordering_cells``); for ``"minisom"`` the arguments of
-        its constructor, and ``training``, ``num_iteration``, ``start``.
+        ``n_kmeans_steps``, ``sigma_start``, ``sigma_end``, ``n_ordering_cells``); for
+        ``"minisom"`` the arguments of its constructor, and ``training``, ``num_iteration``,
+        ``start``.
     n_metaclusters
         Number of metaclusters; ``None`` makes none.
     restrict_to
