@@ -48,15 +48,15 @@ from nimbus.train.loss import cell_means
 from nimbus.train.measure import score_cells
 from nimbus.train.samples import split
 
-TILES = TileSettings(n_fields=60, n_channels=10, fields_per_shard=20)
-JUDGE = TileSettings(n_fields=24, n_channels=8, fields_per_shard=12)
-FIT = FitSettings(depth=4, root_filters=10, n_steps=500, warmup_steps=50, average_decay=0.98,
+TILES = TileSettings(n_fields=30, n_channels=10, fields_per_shard=10)
+JUDGE = TileSettings(n_fields=24, n_channels=6, fields_per_shard=12)
+FIT = FitSettings(depth=4, root_filters=8, n_steps=300, warmup_steps=40, average_decay=0.98,
                   measure_every=100_000)  # fmt: skip
 NO_CHANGE = AugmentSettings(
     log_gain=(1.0, 1.0), offset=(0.0, 0.0), noise=(0.0, 0.0), blurred=0.0, contrasted=0.0,
     deformed=0.0,
 )  # fmt: skip
-ROBUST = RobustSettings(after_step=150, trusted_datasets=("simulated*",))
+ROBUST = RobustSettings(after_step=100, trusted_datasets=("simulated*",))
 SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
 N_BINS = 10
 
@@ -93,7 +93,7 @@ VARIANTS = {
     "depth 3": Variant(fit={"depth": 3}),
     "depth 5": Variant(fit={"depth": 5}),
     "16 root filters": Variant(fit={"root_filters": 16}),
-    "twice the steps": Variant(fit={"n_steps": 1000}),
+    "twice the steps": Variant(fit={"n_steps": 600}),
     "silver 20%": Variant(silver=0.2),
     "silver 20%, robust": Variant(silver=0.2, fit={"robust": ROBUST}),
     "silver 50%": Variant(silver=0.5),

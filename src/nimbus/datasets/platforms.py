@@ -94,8 +94,15 @@ VARIANTS: dict[str, Platform] = {
         offset=(0, 0), denoised=0.8, lines=(0, 1), hot_pixels=(0, 2e-5), saturation=(20, 60),
         log_cell_haze=(0.0005, 0.03), shift_um=0.4, stitched=0.1, glow=0.0,
     ),
+    "mibi_sparse": Platform(
+        (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.15, 3), log_haze=(0.002, 0.15),
+        log_nuclear_haze=(0.002, 0.25), log_speckle=(0.005, 0.4), read_noise=(0, 0),
+        offset=(0, 0), denoised=0.0, lines=(0, 2), hot_pixels=(0, 5e-5), saturation=(20, 60),
+        shift_um=0.4, stitched=0.1, glow=0.0,
+    ),
 }  # fmt: skip
-"""Looks that training adds to the platforms: few counts, and nothing between them."""
+"""Looks that training adds to the platforms: few counts with nothing between them, or with counts
+from nowhere among them."""
 
 
 BACKGROUND: Range = (0.03, 1.0)
