@@ -14,8 +14,8 @@ STEPS = 9
 LIGHTNESS = (0.42, 0.88)
 """Neither near black, which outlines have, nor near white, which paper has."""
 
-MIN_CHROMA = 0.07
-"""Greys stand for what has no metacluster."""
+CHROMA = (0.07, 0.21)
+"""Greys stand for what has no metacluster; the purest screen colours are hard on the eye."""
 
 # OKLab of linear RGB (Ottosson, 2020): distances there are close to what the eye sees.
 _TO_CONES = np.array(
@@ -59,7 +59,12 @@ def _ordered() -> tuple[str, ...]:
     rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     lab = _oklab(rgb / 255)
     light, chroma = lab[:, 0], np.hypot(lab[:, 1], lab[:, 2])
-    kept = (light > LIGHTNESS[0]) & (light < LIGHTNESS[1]) & (chroma > MIN_CHROMA)
+    kept = (
+        (light > LIGHTNESS[0])
+        & (light < LIGHTNESS[1])
+        & (chroma > CHROMA[0])
+        & (chroma < CHROMA[1])
+    )
     rgb, lab = rgb[kept], lab[kept]
     order = [int(np.argmin(np.linalg.norm(lab - _oklab(np.array([0.0, 0.45, 0.7])), axis=1)))]
     nearest = np.full(len(lab), np.inf)

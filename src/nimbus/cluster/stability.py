@@ -116,8 +116,8 @@ def sibling_distances(
 ) -> NDArray[np.float64]:
     """Distance of each node to the mean cell of the rest of its metacluster, ``(node,)``.
 
-    Of a node that is alone, the distance to the nearest other metacluster; of all of them alone in
-    one, NaN.
+    Where it has no rest, or the whole metacluster holds fewer cells than the mean node, it is the
+    distance to the nearest other metacluster; NaN where there is none.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def sibling_distances(
     means = group_means(node_means, node_counts, labels, n_groups=n_groups)
     cells = group_sums(counts, labels, n_groups)
     rest = cells[labels] - counts
-    alone = np.bincount(labels, minlength=n_groups)[labels] == 1
+    alone = (np.bincount(labels)[labels] == 1) | (cells[labels] < counts.mean())
     own = means[labels]
     away = np.linalg.norm(node_means - own, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):  # the rest's mean follows from the whole's
@@ -147,8 +147,8 @@ def rare_candidates(
 ) -> BoolArray:
     """Nodes that may be a cell type of their own: small, stable, far from their siblings.
 
-    Small: less than half the mean count of a node. Stable: at least 0.5. Far: the distance to the
-    rest of the metacluster is more than twice the median of all nodes.
+    Small: less than half the mean count of a node. Stable: at least 0.5. Far: the distance of
+    :func:`sibling_distances` is more than twice the median of all nodes.
     """
     away = sibling_distances(node_means, node_counts, labels)
     known = away[np.isfinite(away)]

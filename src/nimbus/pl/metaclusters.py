@@ -31,8 +31,8 @@ MARKER, NODE, METACLUSTER = 0.17, 0.032, 0.19
 TREE, COUNTS, STRIP, BAR, GAP = 0.65, 0.75, 0.14, 0.14, 0.06
 """Room in inches for trees, bars of counts, the strip of colours, the colour bar, and between."""
 
-LEFT, RIGHT, TOP, BELOW = 0.95, 0.6, 0.25, 1.5
-"""Margins in inches: names of markers, of the colour bar, a title, names of metaclusters."""
+LEFT, RIGHT, TOP, BELOW, LETTER = 0.95, 0.6, 0.15, 0.35, 0.085
+"""Margins in inches: names of markers and colour bar; beneath, and for a letter of a name."""
 
 
 def metaclusters(
@@ -121,7 +121,8 @@ def _new_figure(shown: Profiles) -> tuple[Figure, GridSpec]:
     )
     heights = (TREE, COUNTS, max(1.2, MARKER * len(shown.markers)), STRIP)
     width = LEFT + sum(widths) + 3 * GAP + RIGHT
-    height = TOP + sum(heights) + 3 * GAP + BELOW
+    below = BELOW + LETTER * max(len(name) for name in shown.names)
+    height = TOP + sum(heights) + 3 * GAP + below
     figure = plt.figure(figsize=(width, height))
     grid = figure.add_gridspec(
         4,
@@ -131,7 +132,7 @@ def _new_figure(shown: Profiles) -> tuple[Figure, GridSpec]:
         left=LEFT / width,
         right=1 - RIGHT / width,
         top=1 - TOP / height,
-        bottom=BELOW / height,
+        bottom=below / height,
         wspace=4 * GAP / sum(widths),
         hspace=4 * GAP / sum(heights),
     )
@@ -219,11 +220,11 @@ def _draw_counts(figure: Figure, grid: GridSpec, shown: Profiles) -> None:
         ax = figure.add_subplot(grid[1, column])
         ax.bar(range(counts.size), counts, width=1.0 if column == 1 else 0.85, color=colors)
         ax.set(yscale="log", xlim=(-0.5, counts.size - 0.5), xticks=[])
-        ax.set_ylim(0.8, max(2.0, 1.5 * float(counts.max())))
+        ax.set_ylim(0.8, max(2.0, 1.5 * float(shown.counts.max())))
         ax.tick_params(axis="y", labelsize="x-small", which="both", color=UNDEFINED)
         ax.spines[["top", "right", "bottom"]].set_visible(False)
         if column == 1:
             ax.set_ylabel("cells", fontsize="small")
         else:
-            ax.yaxis.tick_right()
-            ax.spines[["left", "right"]].set_visible(False)
+            ax.spines["left"].set_visible(False)
+            ax.tick_params(axis="y", which="both", left=False, labelleft=False)

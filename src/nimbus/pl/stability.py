@@ -123,7 +123,6 @@ def _draw_nodes(ax: Axes, record: Mapping[str, Any], found: Mapping[str, Any]) -
     place = np.array([position[number] for number in own]) + _spread(own)
     area = SMALLEST + (LARGEST - SMALLEST) * counts[there] / counts.max()
     colors = [clusters.colors[number] for number in own]
-    ax.axhline(0, color=UNDEFINED, linewidth=0.6)
     ax.scatter(place, stable[there], s=area, c=colors, alpha=0.8, linewidths=0)
     ring = rare[there]
     ax.scatter(
@@ -134,6 +133,7 @@ def _draw_nodes(ax: Axes, record: Mapping[str, Any], found: Mapping[str, Any]) -
     ax.set(xlim=(-0.7, len(position) - 0.3), xlabel="metacluster", ylabel="stability of the node")
     handle = Line2D([], [], marker="o", mfc="none", mec="black", ls="none", label="rare candidate")
     ax.legend(handles=[handle], fontsize="small", frameon=False, loc="lower left")
+    ax.set_ylim(min(0.5, float(np.nanmin(stable)) - 0.08), 1.06)
     ax.spines[["top", "right"]].set_visible(False)
 
 
