@@ -342,7 +342,7 @@ def drawn_curves(out: Path, path: Path, given: argparse.Namespace) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(KINDS), figsize=(8, 5), sharex=True, squeeze=False)
+    figure, axes = pyplot.subplots(2, len(KINDS), figsize=(10, 5), sharex=True, squeeze=False)
     for column, kind in enumerate(KINDS):
         for method, color in (("naive", "0.5"), ("robust", "C0")):
             for seed in given.seeds:
@@ -351,7 +351,7 @@ def drawn_curves(out: Path, path: Path, given: argparse.Namespace) -> None:
                     continue
                 curve = result_of(file.parent, method)["curve"]
                 steps = [given.warm_up + c["step"] for c in curve]
-                label = {"naive": "all cells", "robust": "kept cells"}[method]
+                label = {"naive": "all", "robust": "followed by robust"}[method]
                 label = label if seed == given.seeds[0] else None
                 axes[0, column].plot(
                     steps, [100 * c["wrong_of_kept"] for c in curve], color=color, label=label
