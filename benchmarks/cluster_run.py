@@ -61,13 +61,10 @@ def minisom(values, task):
 
 def flowsom(values, task):
     """FlowSOM's batch model; its `fit` ends with the assignment, so the two are not told apart."""
-    from flowsom.models import BatchFlowSOMEstimator
+    from flowsom.models.batch import BatchSOMEstimator
 
     rows, columns = task["grid"]
-    model = BatchFlowSOMEstimator(
-        cluster_kwargs={"xdim": rows, "ydim": columns, "seed": task["seed"]},
-        metacluster_kwargs={"n_clusters": 2},
-    ).cluster_model
+    model = BatchSOMEstimator(xdim=rows, ydim=columns, seed=task["seed"])
     model.fit(values)
     return np.asarray(model.labels_).astype(int), time.perf_counter()
 
