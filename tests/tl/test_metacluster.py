@@ -142,7 +142,7 @@ class TestRemap:
             ({"0": "1"}, "'1' is taken"),
             ({"T cell": "x"}, "metacluster 'T cell' does not exist"),
             (ClusterMap.of([0, 1]), "of 2 nodes, but the clustering has 9"),
-            (ClusterMap.of([-1] * 8 + [0]), "hold cells, but have no metacluster"),
+            (ClusterMap.of([-1] * 7 + [0, 1]), "hold cells, but have no metacluster"),
             (pd.DataFrame({"a": [1]}), "needs the columns"),
         ],
     )
