@@ -33,14 +33,13 @@ import nimbus
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import TileSettings, write_training_tiles
-from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
+from nimbus.metrics.positivity import auroc, average_precision, f1_at
 from nimbus.model import ModelCard, save_checkpoint
 from nimbus.train import (
     AugmentSettings,
     FitSettings,
     RobustSettings,
     calibrate,
-    centred,
     fit,
     folded,
 )
@@ -147,8 +146,6 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
     )
     _, held_out = split([open_shards(folders[0])], held_out=1)
     net = folded(net, calibrate(net, held_out, every=2))
-    cells = score_cells(net, held_out, every=2)
-    net = folded(net, centred(best_f1(cells.score, cells.truth).threshold))
     path = folder / "model.safetensors"
     card = ModelCard(name="ablation", depth=settings.depth, root_filters=settings.root_filters,
                      pixel_size_um=1.0, scale=SCALE, aggregate="interior")  # fmt: skip

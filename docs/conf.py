@@ -53,7 +53,7 @@ nitpick_ignore_regex = [
     )
 ]
 # Types that appear in signatures but are no part of the public interface.
-nitpick_ignore_regex.append(("py:class", r"nimbus\.(core|data|engine|model|train)\..+"))
+nitpick_ignore_regex.append(("py:class", r"nimbus\.(cluster|core|data|engine|model|train)\..+"))
 
 # Pages and tutorials
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]

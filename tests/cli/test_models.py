@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from nimbus.model.registry import REGISTERED, list_models
 
 
@@ -34,12 +36,14 @@ def test_an_unknown_model_is_told_with_the_nearest(nimbus):
 
 
 def test_weights_of_a_packaged_model_are_there_already(nimbus):
+    pytest.importorskip("torch")
     result = nimbus("models", "nimbus-s", "--download")
     assert result.exit_code == 0
     assert result.output.strip().endswith("nimbus-s.safetensors")
 
 
 def test_unpinned_weights_are_not_fetched_unasked(nimbus, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
     monkeypatch.setenv("NIMBUS_CACHE_DIR", str(tmp_path))
     result = nimbus("models", "nimbus-v1", "--download")
     assert result.exit_code == 1

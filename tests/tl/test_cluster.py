@@ -28,7 +28,12 @@ def make_table(n_cells=600, **options):
 
 def same_result(one, two, key="nimbus"):
     for name in ("som", "som_distance", "metacluster"):
-        pd.testing.assert_series_equal(one.obs[f"{key}_{name}"], two.obs[f"{key}_{name}"])
+        pd.testing.assert_series_equal(
+            one.obs[f"{key}_{name}"],
+            two.obs[f"{key}_{name}"],
+            check_categorical=False,  # text of categories: objects or str, as pandas has it
+            check_dtype=False,
+        )
     for name in KEYS:
         first, second = (t.uns[f"{key}_cluster"][name] for t in (one, two))
         assert np.asarray(first).tobytes() == np.asarray(second).tobytes(), name

@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 
 from nimbus.core.shards import Tiles  # noqa: E402
 from nimbus.model.unet import UNet  # noqa: E402
-from nimbus.train import calibrate, centred, folded  # noqa: E402
+from nimbus.train import calibrate, folded  # noqa: E402
 from nimbus.train.measure import score_cells  # noqa: E402
 from nimbus.train.samples import TileSampler  # noqa: E402
 
@@ -65,19 +65,3 @@ def test_calibration_does_not_change_the_order_of_pixels(sampler):
     x = torch.rand(1, 2, 8, 8)
 
     assert torch.equal(net(x).flatten().argsort(), after(x).flatten().argsort())
-
-
-def test_the_best_threshold_can_be_brought_to_one_half():
-    net = ChannelAsLogit().eval()
-    x = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    called = net(x).sigmoid() >= 0.2
-
-    after = folded(net, centred(0.2))
-
-    assert called.float().mean() > (net(x).sigmoid() >= 0.5).float().mean(), "proves nothing"
-    assert torch.equal(after(x).sigmoid() >= 0.5, called)
-
-
-def test_a_threshold_outside_the_open_interval_is_refused():
-    with pytest.raises(ValueError, match=r"1\.0"):
-        centred(1.0)

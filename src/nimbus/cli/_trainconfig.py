@@ -72,6 +72,8 @@ class TrainConfig:
         Pixels that a score averages: ``"interior"`` or ``"cell"``.
     fit, augment
         Of the training.
+    stop_step
+        Make the model of the average after this step of the schedule; 0: after all of `fit`.
     about, licence
         Sentences of the model card.
     """
@@ -85,6 +87,7 @@ class TrainConfig:
     aggregate: Aggregate = "interior"
     fit: FitSettings = field(default_factory=FitSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    stop_step: int = 0
     about: str = "Simulated tissue alone."
     licence: str = "BSD-3-Clause"
 

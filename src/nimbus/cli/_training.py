@@ -10,7 +10,7 @@ from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
 from nimbus.model import ModelCard, UNet, save_checkpoint
-from nimbus.train import calibrate, centred, fit, folded
+from nimbus.train import calibrate, fit, folded
 from nimbus.train.checkpoint import load_state
 from nimbus.train.measure import CellScores, score_cells
 from nimbus.train.samples import TileSampler, split
@@ -57,6 +57,8 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         _ready(source, out / f"tiles-{number}", machine, world)
         for number, source in enumerate(config.tiles)
     ]
+    last = config.stop_step or config.fit.n_steps
+    stop = last if machine.stop_after is None else machine.stop_after
     net = fit(
         folders,
         out,
@@ -65,12 +67,11 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         shares=[source.share for source in config.tiles],
         start=_start(config),
         resume=machine.resume,
-        stop_after=machine.stop_after,
+        stop_after=stop,
         device=machine.device,
         show_progress_bar=machine.progress,
     )
-    stopped = machine.stop_after is not None and machine.stop_after < config.fit.n_steps
-    if stopped or world.rank > 0:
+    if stop != last or world.rank > 0:
         return None
     net, cells = _calibrated(net, _judges(config, folders), machine.device)
     path = out / f"{config.name}.safetensors"
@@ -119,8 +120,6 @@ def _calibrated(net: UNet, held_out: TileSampler, device: str) -> tuple[UNet, Ce
     """The network with calibrated logits, on the CPU, and its scores of held-out cells."""
     every = max(1, len(held_out) // _HELD_OUT_SAMPLES)
     net = folded(net, calibrate(net, held_out, every=every, device=device)).cpu()
-    cells = score_cells(net, held_out, every=every)
-    net = folded(net, centred(best_f1(cells.score, cells.truth).threshold))
     return net, score_cells(net, held_out, every=every)
 
 

@@ -118,7 +118,7 @@ def calibrate(  # noqa: PLR0913 - the public signature
     A curve is fitted to the labelled cells of its marker and to `shrinkage` pseudo-cells that lie
     on the pooled curve, spread as all labelled scores are: around a score, n cells of which the
     part y is positive and k pseudo-cells on p0 give about (n y + k p0) / (n + k). See
-    :func:`nimbus.metrics.curves.shrunk_curve` for the sources.
+    ``nimbus.metrics.curves.shrunk_curve`` for the sources.
 
     Precision, recall and F1 are expectations over *all* cells that have a score, from their
     probabilities, so that labelled cells may be chosen by their score. They must not be chosen by

@@ -1,7 +1,7 @@
 """Training of networks; PyTorch and NumPy alone."""
 
 from .augment import AugmentSettings
-from .calibrate import Calibration, calibrate, centred, folded
+from .calibrate import Calibration, calibrate, folded
 from .finetune import Finetuned, FinetuneSettings, finetune
 from .loop import fit
 from .robust import RobustSettings
@@ -15,7 +15,6 @@ __all__ = [
     "FitSettings",
     "RobustSettings",
     "calibrate",
-    "centred",
     "finetune",
     "fit",
     "folded",

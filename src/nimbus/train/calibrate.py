@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 
 import torch
@@ -60,24 +59,6 @@ def calibrate(
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     log_slope, intercept = values.detach().tolist()
     return Calibration(slope=float(torch.tensor(log_slope).exp()), intercept=intercept)
-
-
-def centred(threshold: float) -> Calibration:
-    """The line that brings a threshold to 0.5.
-
-    With it scores stay in order, and 0.5 calls positive what `threshold` did; for cells whose
-    pixels agree this is exact, for others nearly so.
-
-    Examples
-    --------
-    >>> centred(0.5)
-    Calibration(slope=1.0, intercept=0.0)
-    >>> round(centred(0.25).intercept, 3)
-    1.099
-    """
-    if not 0 < threshold < 1:
-        raise ValueError(f"threshold must be between 0 and 1, not {threshold!r}")
-    return Calibration(slope=1.0, intercept=math.log((1 - threshold) / threshold))
 
 
 def folded(net: UNet, calibration: Calibration) -> UNet:
