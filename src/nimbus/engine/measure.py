@@ -71,7 +71,7 @@ def place_sums(cells: TileCells) -> tuple[NDArray[np.float64], NDArray[np.float6
     return area, np.stack([sum_y, sum_x], axis=1)
 
 
-def score_weights(cells: TileCells, grid: Grid, tile: Tile) -> sparse.csr_array:
+def score_weights(cells: TileCells, grid: Grid, tile: Tile) -> sparse.csc_array:
     """Label pixels of each cell on each network pixel of the write box: ``(cells, pixels)``."""
     rows = grid.y.network_of_labels(cells.box.y0, cells.box.y1)
     columns = grid.x.network_of_labels(cells.box.x0, cells.box.x1)
@@ -79,9 +79,11 @@ def score_weights(cells: TileCells, grid: Grid, tile: Tile) -> sparse.csr_array:
     height, width = tile.write.shape
     pixel = (rows - tile.write.y0)[:, None] * width + (columns - tile.write.x0)[None, :]
     keep = (cells.position >= 0) & on_image
-    ones = np.ones(int(keep.sum()))
-    pairs = (ones, (cells.position[keep], pixel[keep]))
-    return sparse.csr_array(pairs, shape=(cells.ids.size, height * width))
+    small = sparse.get_index_dtype(maxval=max(height * width, cells.ids.size))
+    pairs = (cells.position[keep].astype(small), pixel[keep].astype(small))
+    ones = np.ones(pairs[0].size, dtype=np.float32)  # counts stay whole numbers
+    # By columns: label pixels come in the order of network pixels, so this is the fast way round.
+    return sparse.csc_array((ones, pairs), shape=(cells.ids.size, height * width))
 
 
 def intensity_sums(
@@ -102,10 +104,17 @@ def intensity_sums(
     """
     label_y, image_y = grid.y.finest_of_labels(cells.box.y0, cells.box.y1)
     label_x, image_x = grid.x.finest_of_labels(cells.box.x0, cells.box.x1)
-    position = cells.position[np.ix_(label_y - cells.box.y0, label_x - cells.box.x0)]
+    position = cells.position[_picked(label_y - cells.box.y0, label_x - cells.box.x0)]
     inside = position >= 0
     flat = position[inside]
     n = cells.ids.size
-    index = np.ix_(image_y - origin.y0, image_x - origin.x0)
+    index = _picked(image_y - origin.y0, image_x - origin.x0)
     sums = [np.bincount(flat, weights=plane[index][inside], minlength=n) for plane in image]
     return np.stack(sums, axis=1), np.bincount(flat, minlength=n).astype(np.float64)
+
+
+def _picked(rows: IntArray, columns: IntArray) -> tuple[slice, slice] | tuple[AnyArray, ...]:
+    """An index of these rows and columns; of spans without gaps slices, which copy nothing."""
+    if all(k.size and np.array_equal(k, np.arange(k[0], k[0] + k.size)) for k in (rows, columns)):
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return np.ix_(rows, columns)

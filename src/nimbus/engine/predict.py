@@ -79,7 +79,7 @@ def score_tile(
         return None
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
     weights = score_weights(cells, source.grid, tile)
-    interior = sparse.csr_array(weights.multiply(_written(seen.mask, tile).reshape(1, -1)))
+    interior = sparse.csc_array(weights.multiply(_written(seen.mask, tile).reshape(1, -1)))
     origin = _union(seen.window, intensity_window(source.grid, box))
     scores, interiors, intensities = [], [], []
     for group in source.channel_groups(plan.group_size):
@@ -155,7 +155,7 @@ def _maps(
         yield total / np.float32(len(plan.views))
 
 
-def _per_cell(weights: sparse.csr_array, maps: list[FloatMaps]) -> NDArray[np.float64]:
+def _per_cell(weights: sparse.csc_array, maps: list[FloatMaps]) -> NDArray[np.float64]:
     """Sums of each map over each cell, axes ``(cells, maps, c)``."""
     flat = [one.reshape(one.shape[0], -1).T.astype(np.float64) for one in maps]
     return np.stack([weights @ one for one in flat], axis=1)
