@@ -44,17 +44,12 @@ from nimbus.datasets.training_tiles import cut
 from nimbus.metrics.positivity import average_precision
 from nimbus.model import UNet
 from nimbus.train import AugmentSettings, FitSettings, RobustSettings, fit
+from nimbus.train.bootstrap import blended
 from nimbus.train.checkpoint import load_state
 from nimbus.train.loss import UNDECIDED
-from nimbus.train.robust import (
-    Judgement,
-    LossHistory,
-    blended,
-    judged,
-    kept_cells,
-    thresholds,
-)
+from nimbus.train.robust import Judgement, judged
 from nimbus.train.samples import Batch, TileSampler, split
+from nimbus.train.selection import LossHistory, kept_cells, thresholds
 
 MARKERS = (
     "CD45", "CD3", "CD4", "CD8", "CD20", "FOXP3", "CD68", "PANCK", "SMA", "HLADR", "CD31", "KI67",

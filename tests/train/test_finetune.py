@@ -115,7 +115,7 @@ def test_a_start_that_is_not_improved_is_kept_with_a_warning(parent, tmp_path):
 
 
 def test_it_stops_early_when_the_held_out_cells_get_no_better(parent, tmp_path, monkeypatch):
-    module = importlib.import_module("nimbus.train.finetune")
+    module = importlib.import_module("nimbus.train.tuning")
     measured = iter([1.0, 0.9, 0.8, 0.85, 0.9, 0.95])
     values = {"auroc": 1.0, "average_precision": 1.0, "f1_at_0.5": 1.0, "cells": 4.0}
     monkeypatch.setattr(module, "_measured", lambda *_: {"cross_entropy": next(measured), **values})

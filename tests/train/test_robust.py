@@ -7,20 +7,19 @@ torch = pytest.importorskip("torch")
 
 from nimbus.core.shards import Source, write_index, write_shard  # noqa: E402
 from nimbus.train import FitSettings, RobustSettings, fit  # noqa: E402
+from nimbus.train.bootstrap import blended  # noqa: E402
 from nimbus.train.checkpoint import load_state  # noqa: E402
-from nimbus.train.robust import (  # noqa: E402
-    Judgement,
+from nimbus.train.robust import Judgement, trusted_sources  # noqa: E402
+from nimbus.train.samples import Batch  # noqa: E402
+from nimbus.train.selection import (  # noqa: E402
     LossHistory,
-    blended,
     counts_of,
     extended,
     kept_cells,
     no_history,
     thresholds,
-    trusted_sources,
     without,
 )
-from nimbus.train.samples import Batch  # noqa: E402
 
 from .conftest import drawn_tiles  # noqa: E402
 

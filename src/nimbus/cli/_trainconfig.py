@@ -63,7 +63,8 @@ class TrainConfig:
         What it learns from; the model is calibrated on the simulated ones' held-out shards, or on
         all where none are simulated.
     start
-        ``checkpoint.pt`` of a training to begin with; none: untrained weights.
+        ``checkpoint.pt`` of a training to begin with, or the ``.safetensors`` of a model of the
+        same size; none: untrained weights.
     pixel_size_um
         Of the network's grid: what the tiles were cut at.
     scale

@@ -9,7 +9,7 @@ from pathlib import Path
 from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
-from nimbus.model import ModelCard, UNet, save_checkpoint
+from nimbus.model import ModelCard, UNet, load_checkpoint, save_checkpoint
 from nimbus.train import calibrate, fit, folded
 from nimbus.train.checkpoint import load_state
 from nimbus.train.measure import CellScores, score_cells
@@ -101,9 +101,11 @@ def _ready(source: TileSource, own: Path, machine: Machine, world: World) -> Pat
 
 
 def _start(config: TrainConfig) -> UNet | None:
-    """The averaged weights that the training begins with, before any calibration."""
+    """The weights that the training begins with: averaged ones, or those of a finished model."""
     if not config.start:
         return None
+    if Path(config.start).suffix == ".safetensors":
+        return load_checkpoint(Path(config.start))[0]
     net = UNet(depth=config.fit.depth, root_filters=config.fit.root_filters)
     net.load_state_dict(load_state(Path(config.start)).average)
     return net

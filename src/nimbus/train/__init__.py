@@ -2,10 +2,11 @@
 
 from .augment import AugmentSettings
 from .calibrate import Calibration, calibrate, folded
-from .finetune import Finetuned, FinetuneSettings, finetune
+from .finetune import Finetuned, finetune
 from .loop import fit
 from .robust import RobustSettings
 from .settings import FitSettings
+from .tuning import FinetuneSettings
 
 __all__ = [
     "AugmentSettings",

@@ -11,73 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
-from tqdm import tqdm
 
 from nimbus._keys import Layers
 from nimbus._optional import required_module
 from nimbus.core.shards import INDEX, open_shards
-from nimbus.metrics.positivity import auroc, average_precision, f1_at
-from nimbus.model.card import Aggregate, ModelCard
+from nimbus.model.card import ModelCard
 from nimbus.model.checkpoint import save_checkpoint
 from nimbus.model.load import LoadedModel, load_model
-from nimbus.model.unet import UNet
 
-from .augment import AugmentSettings, augmented, draw_change
-from .average import Weights, averaged, decay_at, weights_of
-from .begin import generator_at, parameter_groups, require_finite, train_mode
+from .augment import AugmentSettings
 from .holdout import Parts, held_out, labelled
-from .loss import UNDECIDED, cell_loss
-from .measure import CellScores, score_cells
+from .loss import UNDECIDED
 from .samples import TileSampler
+from .tuning import Best, FinetuneSettings, learned
 
 LEARN, JUDGE = "train", "validation"
 """Folders that :func:`nimbus.datasets.write_training_set` makes."""
-
-
-@dataclass(frozen=True, slots=True)
-class FinetuneSettings:
-    """Settings of a fine-tuning; small steps, so that little is forgotten.
-
-    Parameters
-    ----------
-    n_steps
-        At most so many.
-    batch_size
-        Tiles of a step.
-    learning_rate
-        Constant after the warm-up.
-    warmup_steps
-        Steps over which the rate rises from 0.
-    weight_decay
-        Of AdamW; not on biases and batch norms.
-    clip
-        Largest norm of the gradient.
-    average_decay
-        Of the moving average of the weights, per step; the average is what is judged and kept.
-    judged
-        Share of the fields that is held out; of the tiles, where one field is labelled; of the
-        cells, where all are in one tile.
-    measure_every
-        Steps between two measurements on the held-out cells.
-    patience
-        Stop after so many measurements without a better one.
-    seed
-        Of the choice of held-out cells, the batches and the augmentation.
-    """
-
-    n_steps: int = 400
-    batch_size: int = 8
-    learning_rate: float = 2e-4
-    warmup_steps: int = 20
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    average_decay: float = 0.95
-    judged: float = 0.25
-    measure_every: int = 20
-    patience: int = 5
-    seed: int = 0
 
 
 GENTLE = AugmentSettings(log_gain=(0.7, 1.4), offset=(-0.01, 0.01), noise=(0.0, 0.01), blurred=0.1)
@@ -200,7 +149,7 @@ def finetune(  # noqa: PLR0913 - the public signature
             where |= {"layer": truth_layer, "show_progress_bar": show_progress_bar}
             parts = _parts(_cut(data, Path(folder), parent.card, wanted, where), wanted)
         changes = augment if augment is not None else GENTLE
-        best = _learned(parent, parts, wanted, changes, device, show_progress_bar)
+        best = learned(parent, parts, wanted, changes, device, show_progress_bar)
     _warn(best)
     new = name if name is not None else f"{parent.card.name}-finetuned"
     path = Path(out) / f"{new}.safetensors"
@@ -209,58 +158,6 @@ def finetune(  # noqa: PLR0913 - the public signature
     net.load_state_dict(best.weights)
     card = save_checkpoint(path, net, _card(parent, new, parts, best))
     return Finetuned(path, card, best.before, best.after, best.step)
-
-
-@dataclass(frozen=True, slots=True)
-class _Best:
-    """The best weights so far."""
-
-    step: int
-    weights: Weights
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-
-
-def _learned(
-    parent: LoadedModel,
-    parts: Parts,
-    settings: FinetuneSettings,
-    changes: AugmentSettings,
-    device: str,
-    show_progress_bar: bool,
-) -> _Best:
-    """The loop; of all measured averages the one with the smallest cross-entropy."""
-    net, judge = (copy.deepcopy(parent.net).to(device) for _ in range(2))
-    net.requires_grad_(True)
-    optimizer = torch.optim.AdamW(parameter_groups(net, settings.weight_decay))
-    average = weights_of(net)
-    before = _measured(judge, average, parts.judge, parent.card.aggregate, device)
-    best = _Best(0, average, before, before)
-    train_mode(net, freeze_batch_norm=True)
-    for step in tqdm(range(settings.n_steps), disable=not show_progress_bar):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup_steps)
-        batch = parts.learn.batch(step, size=settings.batch_size, seed=settings.seed).to(device)
-        change = draw_change(len(batch.planes), changes, generator_at(step, settings.seed))
-        batch = augmented(batch, change)
-        logits = net(torch.stack([batch.planes, batch.masks], dim=1))
-        require_finite(logits, step=step)
-        loss = cell_loss(logits, batch.masks, batch.ids, batch.labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
-        optimizer.step()
-        average = averaged(average, net, decay=decay_at(step, settings.average_decay))
-
-        done = step + 1
-        if done % settings.measure_every and done != settings.n_steps:
-            continue
-        now = _measured(judge, average, parts.judge, parent.card.aggregate, device)
-        if now["cross_entropy"] < best.after["cross_entropy"]:
-            best = _Best(done, average, before, now)
-        elif done - best.step >= settings.patience * settings.measure_every:
-            break
-    return replace(best, weights={k: v.cpu() for k, v in best.weights.items()})
 
 
 def _cut(
@@ -300,27 +197,7 @@ def _parts(given: Sequence[str | Path], settings: FinetuneSettings) -> Parts:
     return held_out(tiles, part=settings.judged, rng=np.random.default_rng([settings.seed, 2]))
 
 
-def _measured(
-    judge: UNet, weights: Weights, sampler: TileSampler, aggregate: Aggregate, device: str
-) -> dict[str, float]:
-    judge.load_state_dict(weights)
-    cells = score_cells(judge, sampler, aggregate=aggregate, device=device)
-    return {
-        "cross_entropy": _cross_entropy(cells),
-        "auroc": auroc(cells.score, cells.truth),
-        "average_precision": average_precision(cells.score, cells.truth),
-        "f1_at_0.5": f1_at(cells.score, cells.truth),
-        "cells": float(len(cells.truth)),
-    }
-
-
-def _cross_entropy(cells: CellScores) -> float:
-    score = np.clip(cells.score, 1e-5, 1 - 1e-5)
-    right = np.where(cells.truth == 1, score, 1 - score)
-    return float(-np.log(right).mean()) if len(right) else float("nan")
-
-
-def _warn(best: _Best) -> None:
+def _warn(best: Best) -> None:
     if best.step == 0:
         warnings.warn(
             f"fine-tuning made the scores of the {best.before['cells']:.0f} held-out cells no "
@@ -342,7 +219,7 @@ def _warn(best: _Best) -> None:
         )
 
 
-def _card(parent: LoadedModel, name: str, parts: Parts, best: _Best) -> ModelCard:
+def _card(parent: LoadedModel, name: str, parts: Parts, best: Best) -> ModelCard:
     learned, judged = _counts(parts.learn), _counts(parts.judge)
     told = (
         f"Fine-tuned from {parent.card.name!r} (sha256 {parent.sha256}) on {learned[1]} positive "

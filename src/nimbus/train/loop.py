@@ -26,20 +26,15 @@ from .begin import (
     state_to_resume,
     train_mode,
 )
+from .bootstrap import bootstrapped
 from .checkpoint import TrainingState, save_state
 from .log import Line, open_log
 from .loss import UNDECIDED, cell_losses
 from .measure import score_cells
 from .prefetch import prefetched
-from .robust import (
-    LossHistory,
-    bootstrapped,
-    no_history,
-    selected,
-    trusted_sources,
-    without,
-)
+from .robust import trusted_sources
 from .samples import TileSampler, split
+from .selection import LossHistory, no_history, selected, without
 from .settings import FitSettings, learning_rate_at, training_dtype
 from .world import joined, share, spread, summed
 

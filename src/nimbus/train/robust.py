@@ -1,34 +1,16 @@
-"""Noise-robust training: which cells of a batch the network learns from, and what.
+"""Noise-robust training: settings, and the judge that has a word on labels.
 
 A network learns what most labels agree on before it learns single wrong ones by heart. So, after
 a first part of the training that is noise-naive, a judge has a word, by one of two rules.
-
-``"bootstrap"``: all cells count; what they are to score lies between their label and the judge's
-score (:func:`bootstrapped`).
-
-``"select"``: a cell is left out when its loss is above a quantile of the losses that cells of its
-data set, its marker and its label have had lately::
-
-    losses of one source and label
-      |#######
-      |  ###########                            kept: below the quantile,
-      |     ##################                  or predicted as labelled, with confidence
-      |          ####  #####  ##  ##   #  # #
-      +------------------------|-------------- loss
-                            quantile
-
-That rule is the one of the noise-robust stage of Rumberger, Greenwald et al. (Nature Methods
-2025), after ProMix (Xiao et al., 2023). Here the moving average is one of the whole distribution,
-by cells, not of each batch's quantile: a batch with a single cell of a class counts as one cell,
-and a source that comes up rarely forgets nothing in between. What either rule brings stands in
-docs/design/noise_robust.md.
+``"bootstrap"`` (`bootstrap.py`): all cells count; what they are to score lies between their label
+and the judge's score. ``"select"`` (`selection.py`): cells whose loss is unusually large are left
+out. What either rule brings stands in docs/design/noise_robust.md.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -38,14 +20,11 @@ from torch import Tensor, nn
 from nimbus._check import listed
 from nimbus.core.shards import Source
 
-from .loss import UNDECIDED, cell_losses, cell_means
+from .loss import cell_losses, cell_means
 from .samples import Batch
 
 RULES = ("bootstrap", "select")
 JUDGES = ("network", "average")
-N_BINS = 256
-LOWEST, HIGHEST = 1e-5, 16.0
-"""Range of the histograms of losses; their bins are even on the logarithm, 6% wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +35,7 @@ class RobustSettings:
     ----------
     rule
         ``"select"`` leaves cells out; ``"bootstrap"`` keeps all of them and aims between label
-        and judge (:func:`bootstrapped`).
+        and judge (`bootstrap.py`).
     after_step
         Steps without either, while the network learns what most labels agree on.
     label_weight
@@ -127,78 +106,6 @@ class RobustSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LossHistory:
-    """Distribution of the losses of each source and label, older cells counting less.
-
-    Parameters
-    ----------
-    mass
-        Weight of the cells in each bin of the loss, float32 ``(source, label, bin)``.
-    """
-
-    mass: Tensor
-
-    def to(self, device: torch.device | str) -> LossHistory:
-        """The history on `device`."""
-        return replace(self, mass=self.mass.to(device))
-
-
-def no_history(n_sources: int) -> LossHistory:
-    """The history before the first cell."""
-    return LossHistory(torch.zeros(n_sources, 2, N_BINS))
-
-
-def extended(history: LossHistory, counts: Tensor, *, decay: float) -> LossHistory:
-    """The history after a batch of cells, given by its :func:`counts_of`."""
-    n_cells = counts.sum(dim=-1, keepdim=True)
-    return LossHistory(history.mass * decay**n_cells + counts)
-
-
-def counts_of(losses: Tensor, labels: Tensor, source: Tensor, n_sources: int) -> Tensor:
-    """Number of cells in each bin, float32 ``(source, label, bin)``.
-
-    Parameters
-    ----------
-    losses
-        Of each cell, ``(n, cell)``; cells whose loss is not finite are not counted.
-    labels
-        1 or 0 where the loss is finite, ``(n, cell)``.
-    source
-        Of each sample, ``(n,)``.
-    n_sources
-        Number of sources.
-    """
-    counted = torch.isfinite(losses)
-    group = source[:, None] * 2 + labels
-    place = (losses.clamp(LOWEST, HIGHEST) / LOWEST).log() / _bin_width()
-    at = group * N_BINS + place.nan_to_num().long().clamp(max=N_BINS - 1)
-    counts = torch.bincount(at[counted], minlength=n_sources * 2 * N_BINS)
-    return counts.reshape(n_sources, 2, N_BINS).float()
-
-
-def thresholds(history: LossHistory, settings: RobustSettings) -> Tensor:
-    """Largest loss that is kept, ``(source, label)``; infinite where too few cells were seen.
-
-    Examples
-    --------
-    >>> losses, labels = torch.linspace(0, 1, 101)[None], torch.zeros(1, 101, dtype=torch.long)
-    >>> counts = counts_of(losses, labels, torch.tensor([0]), 1)
-    >>> history = extended(no_history(1), counts, decay=0.998)
-    >>> [round(float(t), 2) for t in thresholds(history, RobustSettings())[0]]
-    [0.85, inf]
-    """
-    reached = history.mass.cumsum(dim=-1)
-    total = reached[..., -1]
-    goal = settings.quantile * total
-    index = (reached < goal[..., None]).sum(dim=-1).clamp(max=N_BINS - 1)[..., None]
-    here = history.mass.gather(-1, index)[..., 0]
-    before = reached.gather(-1, index)[..., 0] - here
-    part = ((goal - before) / here.clamp(min=1e-12)).clamp(0, 1)
-    loss = LOWEST * torch.exp((index[..., 0] + part) * _bin_width())
-    return loss.where(total >= settings.min_cells, torch.inf)
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """What a network says of the cells of a batch, ``(n, cell)``.
 
@@ -223,113 +130,6 @@ def judged(net: nn.Module, batch: Batch) -> Judgement:
     return Judgement(loss, score)
 
 
-def kept_cells(
-    judgement: Judgement, batch: Batch, limits: Tensor, trusted: Tensor, settings: RobustSettings
-) -> Tensor:
-    """Which cells the network learns from, bool ``(n, cell)``; undecided ones are not among them.
-
-    Parameters
-    ----------
-    judgement
-        Of the batch.
-    batch
-        Its labels and sources are read.
-    limits
-        What :func:`thresholds` gave.
-    trusted
-        Of each source: whether its labels are true, bool ``(source,)``.
-    settings
-        Its `confident` and `contradicted` are read.
-    """
-    low, high = settings.confident
-    positive = batch.labels == 1
-    limit = limits[batch.source].gather(1, positive.long())
-    agreed = torch.where(positive, judgement.score > high, judgement.score < low)
-    given = torch.where(positive, judgement.score, 1 - judgement.score)
-    contradicted = (given < settings.contradicted) & torch.isfinite(limit)
-    usual = (judgement.loss <= limit) & ~contradicted
-    kept = usual | agreed | trusted[batch.source][:, None]
-    return kept & torch.isfinite(judgement.loss)
-
-
-def selected(
-    judge: nn.Module,
-    batch: Batch,
-    history: LossHistory,
-    trusted: Tensor,
-    settings: RobustSettings,
-    *,
-    total: Callable[[Tensor], Tensor],
-) -> tuple[Tensor, LossHistory]:
-    """Which cells of `batch` are kept, and the history that its losses have entered.
-
-    Parameters
-    ----------
-    judge
-        In evaluation mode.
-    batch
-        As it is on disk, not augmented.
-    history
-        Before this batch.
-    trusted
-        What :func:`trusted_sources` gave.
-    settings
-        Of the selection.
-    total
-        Sum over all processes that share a batch.
-    """
-    judgement = judged(judge, batch)
-    counts = counts_of(judgement.loss, batch.labels, batch.source, len(history.mass))
-    history = extended(history, total(counts), decay=settings.decay)
-    limits = thresholds(history, settings)
-    return kept_cells(judgement, batch, limits, trusted, settings), history
-
-
-def without(batch: Batch, kept: Tensor) -> Batch:
-    """`batch` with the cells that are not `kept` undecided."""
-    return replace(batch, labels=batch.labels.where(kept, UNDECIDED))
-
-
-def bootstrapped(
-    judge: nn.Module, batch: Batch, trusted: Tensor, settings: RobustSettings
-) -> Tensor:
-    """What the cells of a batch are to score, ``(n, cell)``: between their label and the judge.
-
-    ``w * label + (1 - w) * score`` with `label_weight` w; the label alone for cells of trusted
-    sources and for cells without an interior. After Reed et al. (2014, "soft" bootstrapping); that
-    the judge is the average of the weights (Tarvainen and Valpola, 2017) is what keeps it from
-    learning by heart with the network.
-
-    Parameters
-    ----------
-    judge
-        In evaluation mode.
-    batch
-        As it is on disk, not augmented.
-    trusted
-        What :func:`trusted_sources` gave.
-    settings
-        Its `label_weight` is read.
-    """
-    return blended(judged(judge, batch).score, batch, trusted, settings.label_weight)
-
-
-def blended(score: Tensor, batch: Batch, trusted: Tensor, label_weight: float) -> Tensor:
-    """Targets of :func:`bootstrapped` from the judge's scores.
-
-    Examples
-    --------
-    >>> none = torch.zeros(1, 1, 1)
-    >>> batch = Batch(none, none, none.long(), torch.tensor([[1, 0]]), torch.tensor([0]))
-    >>> blended(torch.tensor([[0.5, 1.0]]), batch, torch.tensor([False]), 0.25)
-    tensor([[0.6250, 0.7500]])
-    """
-    label = batch.labels.float()
-    mixed = label_weight * label + (1 - label_weight) * score
-    usual = torch.isfinite(score) & ~trusted[batch.source][:, None]
-    return mixed.where(usual, label)
-
-
 def trusted_sources(sources: Sequence[Source], settings: RobustSettings) -> Tensor:
     """Whether each source is of a trusted data set, bool ``(source,)``.
 
@@ -348,7 +148,3 @@ def trusted_sources(sources: Sequence[Source], settings: RobustSettings) -> Tens
     return torch.tensor(
         [any(fnmatchcase(n, pattern) for pattern in settings.trusted_datasets) for n in names]
     )
-
-
-def _bin_width() -> float:
-    return math.log(HIGHEST / LOWEST) / N_BINS

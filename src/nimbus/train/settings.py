@@ -26,10 +26,6 @@ class FitSettings:
         Samples of a step, of all processes together.
     learning_rate
         Largest rate, after the warm-up.
-    final_rate
-        What it falls to, as a part of the largest. Above 0 with a slow `average_decay`, the result
-        is an average over a plain, which holds better on other images than its lowest point (Cha
-        et al., *SWAD*, 2021).
     warmup_steps
         Steps over which the rate rises from 0.
     weight_decay
@@ -60,7 +56,6 @@ class FitSettings:
     n_steps: int = 2400
     batch_size: int = 8
     learning_rate: float = 2e-3
-    final_rate: float = 0.0
     warmup_steps: int = 100
     weight_decay: float = 1e-3
     clip: float = 1.0
@@ -76,22 +71,18 @@ class FitSettings:
 
 
 def learning_rate_at(step: int, settings: FitSettings) -> float:
-    """Rate of a step: up along a line, then down along a cosine to the final rate.
+    """Rate of a step: up along a line, then down along a cosine to 0.
 
     Examples
     --------
     >>> settings = FitSettings(n_steps=110, warmup_steps=10, learning_rate=1.0)
     >>> [round(learning_rate_at(step, settings), 3) for step in (0, 9, 60, 109)]
     [0.1, 1.0, 0.5, 0.0]
-    >>> plain = FitSettings(n_steps=110, warmup_steps=10, learning_rate=1.0, final_rate=0.4)
-    >>> round(learning_rate_at(60, plain), 3)
-    0.7
     """
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     part = (step - settings.warmup_steps) / max(settings.n_steps - settings.warmup_steps, 1)
-    height = 0.5 * (1 + math.cos(math.pi * part))
-    return settings.learning_rate * (settings.final_rate + (1 - settings.final_rate) * height)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 
 
 def training_dtype(precision: Precision, device: torch.device) -> torch.dtype:
