@@ -17,6 +17,7 @@ import nimbus as package
 from nimbus.cli import score as command
 from nimbus.engine.predict import Aggregate
 from nimbus.engine.source import NanRule
+from support.processes import held_by_another
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -248,6 +249,33 @@ def test_no_resume_drops_what_an_old_run_left(nimbus, store, weights):
     assert nimbus(*given).exit_code == 1
     assert nimbus(*given, "--no-resume").exit_code == 0
     assert not journal.exists()
+
+
+def test_finished_tiles_are_kept_where_told_and_what_else_lies_there_stays(
+    nimbus, store, weights, tmp_path
+):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "mine.txt").touch()
+    (folder / "fingerprint.json").write_text(json.dumps({"weights": "other"}))
+    given = ["score", store, "--model", weights, "--no-tta", "--resume", folder]
+    assert "--no-resume were both given" in nimbus(*given, "--no-resume").stderr
+    assert "tiles of another run" in nimbus(*given).stderr
+    (folder / "fingerprint.json").unlink()
+    assert nimbus(*given).exit_code == 0
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_second_run_of_the_same_store_is_refused_at_once(nimbus, store, weights):
+    journal = store.with_name("cohort.zarr.nimbus-resume")
+    journal.mkdir()
+    with held_by_another(journal) as process:
+        result = nimbus("score", store, "--model", weights)
+        dropped = nimbus("score", store, "--model", weights, "--no-resume")
+    for told in (result, dropped):
+        assert told.exit_code == 1
+        assert f"is in use by another run (process {process} on " in told.stderr
+        assert told.stderr.count("\n") == 1
 
 
 def test_warnings_are_one_line_each(nimbus, tmp_path, weights):

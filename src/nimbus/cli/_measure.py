@@ -18,8 +18,9 @@ from nimbus.engine.resume import ResumeError
 
 from ._options import in_shell_words
 from ._outputs import Outputs
+from ._resume import open_folder
 from ._summary import summary
-from ._whole import remove, written_whole
+from ._whole import written_whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +49,11 @@ class Run:
 def score_all(run: Run) -> str:
     """Score a store or folders, write the results, and sum them up in text."""
     outputs = run.outputs
-    if not run.resume:
-        remove(outputs.journal)
+    score = _score_store if outputs.store is not None else _score_folders
     try:
-        sdata = _score_store(run) if outputs.store is not None else _score_folders(run)
+        with open_folder(outputs.journal, keep=run.resume) as journal:
+            sdata = score(run, journal)
+            written = _written(run, sdata)
     except ResumeError as error:
         told = str(error).rpartition("; pass ")[0] or str(error)
         raise ValueError(
@@ -59,23 +61,17 @@ def score_all(run: Run) -> str:
         ) from error
     except ValueError as error:
         raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
-    remove(outputs.journal)
     table = table_of(sdata, run.wanted["table_key"])
-    written = [f"wrote {outputs.target}"]
-    if outputs.table is not None:
-        with written_whole(outputs.table) as part:
-            export(table, part, layer=run.wanted["key_added"])
-        written.append(f"wrote {outputs.table}")
     return "\n".join([summary(table, layer=run.wanted["key_added"]), "", *written])
 
 
-def _score_store(run: Run) -> SpatialData:
+def _score_store(run: Run, journal: Path | None) -> SpatialData:
     sdata = open_store(run.outputs.target)
-    nimbus.tl.score(sdata, **run.wanted, write=True, resume=_journal(run))
+    nimbus.tl.score(sdata, **run.wanted, write=True, resume=journal)
     return sdata
 
 
-def _score_folders(run: Run) -> SpatialData:
+def _score_folders(run: Run, journal: Path | None) -> SpatialData:
     outputs = run.outputs
     images, labels = outputs.images, outputs.labels
     if images is None or labels is None:
@@ -88,14 +84,20 @@ def _score_folders(run: Run) -> SpatialData:
         fovs=run.fovs,
         channels=run.wanted["channels"],
     )
-    nimbus.tl.score(sdata, **run.wanted, resume=_journal(run))
+    nimbus.tl.score(sdata, **run.wanted, resume=journal)
     with written_whole(outputs.target) as part:
         sdata.write(part)
     return sdata
 
 
-def _journal(run: Run) -> Path | None:
-    return run.outputs.journal if run.resume else None
+def _written(run: Run, sdata: SpatialData) -> list[str]:
+    """What was written, after ``--table`` was, too."""
+    outputs = run.outputs
+    if outputs.table is None:
+        return [f"wrote {outputs.target}"]
+    with written_whole(outputs.table) as part:
+        export(table_of(sdata, run.wanted["table_key"]), part, layer=run.wanted["key_added"])
+    return [f"wrote {outputs.target}", f"wrote {outputs.table}"]
 
 
 def open_store(path: Path) -> SpatialData:

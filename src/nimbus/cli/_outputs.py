@@ -19,6 +19,7 @@ class Outputs:
     out: Path | None
     table: Path | None
     overwrite: bool
+    resume: Path | None = None
 
     @property
     def target(self) -> Path:
@@ -30,8 +31,8 @@ class Outputs:
 
     @property
     def journal(self) -> Path:
-        """Folder that keeps finished tiles until the run is complete."""
-        return self.target.with_name(self.target.name + ".nimbus-resume")
+        """Folder that keeps finished tiles until the run is complete: beside the store."""
+        return self.resume or self.target.with_name(self.target.name + ".nimbus-resume")
 
     def checked(self) -> Outputs:
         """The same, or an error that says what to change.

@@ -103,9 +103,17 @@ def score(
     ] = None,
     n_jobs: Annotated[int | None, _option(_RUN, "Threads that read ahead.")] = None,
     resume: Annotated[
-        bool,
-        _option(_RUN, "Keep finished tiles beside the store until the end, to go on after a stop."),
-    ] = True,
+        Path | None,
+        _option(
+            _RUN,
+            "Folder that keeps finished tiles until the end, to go on after a stop; by default "
+            "STORE.nimbus-resume, beside the store.",
+            show_default=False,
+        ),
+    ] = None,
+    no_resume: Annotated[
+        bool, _option(_RUN, "Keep no tiles, and drop those that are kept.", "--no-resume")
+    ] = False,
     progress: Annotated[
         bool | None,
         _option(_RUN, "Show progress bars; by default on a terminal.", show_default=False),
@@ -124,10 +132,19 @@ def score(
     labels of fov1 are segmentation/fov1_whole_cell.tiff, or as --pattern says.
 
     The scores are the layer "nimbus" of the table, beside the mean intensities. A summary goes to
-    standard output. A run that was stopped goes on with the same command.
+    standard output. A run that was stopped, even killed, goes on with the same command and gives
+    the identical table.
     """
+    if no_resume and resume is not None:
+        raise ValueError("--resume and --no-resume were both given; give one of them")
     outputs = Outputs(
-        store=store, images=images, labels=labels, out=out, table=table, overwrite=overwrite
+        store=store,
+        images=images,
+        labels=labels,
+        out=out,
+        table=table,
+        overwrite=overwrite,
+        resume=resume,
     ).checked()
     wanted = {
         "image_key": image_key,
@@ -152,5 +169,7 @@ def score(
         "nan": nan,
         "show_progress_bar": show_progress(progress),
     }
-    run = _late.measure.Run(outputs, wanted, resume=resume, pattern=pattern, fovs=names(fovs))
+    run = _late.measure.Run(
+        outputs, wanted, resume=not no_resume, pattern=pattern, fovs=names(fovs)
+    )
     typer.echo(_late.measure.score_all(run))

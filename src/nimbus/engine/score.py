@@ -143,11 +143,11 @@ def _finished(
     if journal is None:
         yield from run_ordered(task, items, n_jobs=n_jobs)
         return
-    done = {item for item in items if journal.load(item.field, item.tile.index)[0]}
-    fresh = run_ordered(task, [item for item in items if item not in done], n_jobs=n_jobs)
+    missing = [item for item in items if not journal.has(item.field, item.tile.index)]
+    fresh = run_ordered(task, missing, n_jobs=n_jobs)
     for item in items:
-        if item in done:
-            yield item, journal.load(item.field, item.tile.index)[1]
+        if journal.has(item.field, item.tile.index):
+            yield item, journal.load(item.field, item.tile.index)
         else:
             _, sums = next(fresh)
             journal.save(item.field, item.tile.index, sums)

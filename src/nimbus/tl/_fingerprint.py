@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
+
+import dask.array as da
 
 from nimbus.data.sources import OpenField
 from nimbus.engine.content import content_hash
@@ -24,6 +27,7 @@ def fingerprint(
     if callable(spec.model):
         raise ValueError("resume= needs a model with weights; a callable cannot be told apart")
     entries: dict[str, Any] = {
+        "nimbus": version("nimbus-spatial"),
         "weights": spec.sha256,
         "precision": spec.precision,
         "views": [view.name for view in plan.views],
@@ -35,11 +39,23 @@ def fingerprint(
     for field in fields:
         source = field.source
         entries[f"input of {source.labels_name!r}"] = {
-            "image": [source.image_name, list(source.image.shape), str(source.image.dtype)],
-            "labels": [list(source.labels.shape), str(source.labels.dtype)],
+            "image": source.image_name,
+            "nan": source.nan,
+            **_layout("image", source.image),
+            **_layout("labels", source.labels),
             "channels": list(source.channels),
             "scales": source.scales.tolist(),
             "grid": repr(source.grid),
-            "content": content_hash(source.image) + content_hash(source.labels),
+            "content of the image": content_hash(source.image),
+            "content of the labels": content_hash(source.labels),
         }
     return entries
+
+
+def _layout(what: str, array: da.Array) -> dict[str, Any]:
+    """Shape, dtype and chunks; of the chunks the largest, for they are regular on disk."""
+    return {
+        f"{what} shape": list(array.shape),
+        f"{what} dtype": str(array.dtype),
+        f"{what} chunks": list(array.chunksize),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from spatialdata import SpatialData
@@ -65,10 +66,10 @@ class Prepared:
         """Pixels of a cell that are averaged: as asked for, else as the model was made."""
         return self.settings.aggregate or self.described.card.aggregate
 
-    def journal(self) -> Journal | None:
-        """The resume folder; ``None`` where none was asked for."""
+    def journal(self) -> AbstractContextManager[Journal | None]:
+        """The resume folder, while it is open; ``None`` where none was asked for."""
         if self.settings.resume is None:
-            return None
+            return nullcontext()
         task = self.task
         return open_journal(
             self.settings.resume, fingerprint(list(self.fields.values()), task.predictor, task.plan)

@@ -168,13 +168,14 @@ def score(  # noqa: PLR0913 - the public signature
     run = prepare(
         sdata, request, settings, scales, n_jobs=jobs, show_progress_bar=show_progress_bar
     )
-    cells = score_fields(
-        run.task,
-        aggregate=run.aggregate,
-        journal=run.journal(),
-        n_jobs=jobs,
-        show_progress_bar=show_progress_bar,
-    )
+    with run.journal() as journal:
+        cells = score_fields(
+            run.task,
+            aggregate=run.aggregate,
+            journal=journal,
+            n_jobs=jobs,
+            show_progress_bar=show_progress_bar,
+        )
     scored = Scored(run.fields, dict(zip(run.fields, cells, strict=True)))
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)

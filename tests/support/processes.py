@@ -1,0 +1,32 @@
+"""Other processes that stand in the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_HOLD = """
+import sys, time
+from nimbus._claim import claimed
+with claimed(sys.argv[1]):
+    print("mine", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def held_by_another(folder: Path) -> Iterator[int]:
+    """Another process claims `folder`; gives its id, and kills it at the end."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "mine\n"
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
