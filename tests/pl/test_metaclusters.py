@@ -5,7 +5,7 @@ from anndata import AnnData
 import nimbus
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.data.clusters import NodeTable
-from nimbus.pl._profiles import ordered_profiles
+from nimbus.data.profiles import ordered_profiles
 
 #  node          0    1    2    3 (empty)   4
 MEANS = np.array([[0.9, 0.1], [0.1, 0.8], [0.8, 0.2], [5.0, 5.0], [0.1, 0.9]])

@@ -20,9 +20,9 @@ from nimbus._check import require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.clusters import map_of, nodes_of, record_of
+from nimbus.data.profiles import ZSCORE_CAP, Profiles, ordered_profiles
 from nimbus.data.tables import table_of
 
-from ._profiles import ZSCORE_CAP, Profiles, ordered_profiles
 from ._show import UNDEFINED, finish
 
 MARKER, NODE, METACLUSTER = 0.17, 0.032, 0.19

@@ -18,10 +18,10 @@ from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.elements import channel_names, pair_elements
 from nimbus.data.layers import layer_names, marker_values
+from nimbus.data.part import Part, Span, placed_field, read_part
 from nimbus.data.tables import annotated_labels, find_table, region_rows
 
 from ._panels import draw_cells, draw_channel, draw_mask, scale_bar, values_of_pixels
-from ._part import Part, Span, placed_field, read_part
 from ._show import AxesGiven, finish, flat_axes
 
 _BRIGHT = 0.998

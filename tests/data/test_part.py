@@ -10,7 +10,7 @@ from spatialdata.models import Image2DModel, Labels2DModel
 from spatialdata.transformations import Affine, Identity, Scale, Sequence, Translation
 
 from nimbus.data.fields import Field, build_sdata
-from nimbus.pl._part import Part, placed_field, read_part
+from nimbus.data.part import Part, placed_field, read_part
 
 RNG = np.random.default_rng(5)
 IMAGE = RNG.integers(0, 1000, (2, 30, 44)).astype(np.uint16)

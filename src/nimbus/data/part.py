@@ -15,8 +15,9 @@ from xarray import DataArray, DataTree
 
 from nimbus._types import AnyArray, IntArray
 from nimbus.core.grid import Axis
-from nimbus.data.elements import element_array
-from nimbus.data.geometry import image_level, known_pixel_size_um, place_field
+
+from .elements import element_array
+from .geometry import image_level, known_pixel_size_um, place_field
 
 Span = tuple[float, float]
 """From and to, in the units of the coordinate system."""

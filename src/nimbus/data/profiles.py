@@ -13,7 +13,8 @@ from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.linkage import linkage_tree
 from nimbus.cluster.profiles import capped_zscores, group_means
-from nimbus.data.clusters import NodeTable
+
+from .clusters import NodeTable
 
 ZSCORE_CAP = 3.0
 
