@@ -40,6 +40,8 @@ class Profiles:
     marker_tree, tree
         Of markers and metaclusters in SciPy's layout; ``None`` of a single one, or where the order
         was given.
+    node_tree
+        Of the nodes, where they stand in its order.
     """
 
     markers: tuple[str, ...]
@@ -53,10 +55,17 @@ class Profiles:
     colors: tuple[str, ...]
     marker_tree: FloatArray | None
     tree: FloatArray | None
+    node_tree: FloatArray | None = None
 
 
 def ordered_profiles(
-    nodes: NodeTable, clusters: ClusterMap, markers: Sequence[str] | None, *, zscore: bool
+    nodes: NodeTable,
+    clusters: ClusterMap,
+    markers: Sequence[str] | None,
+    *,
+    zscore: bool,
+    cap: float = ZSCORE_CAP,
+    by_tree: bool = False,
 ) -> Profiles:
     """Nodes and metaclusters side by side where they are alike.
 
@@ -67,21 +76,27 @@ def ordered_profiles(
     markers
         Those to show, in this order; ``None`` shows all, in the order of their tree.
     zscore
-        Z-scores across nodes, and across metaclusters, limited to 3, instead of means.
+        Z-scores across nodes, and across metaclusters, limited to `cap`, instead of means.
+    cap
+        Largest z-score.
+    by_tree
+        Nodes in the order of their tree, instead of those of a metacluster beside each other.
     """
     numbers = list(clusters.names)
     own = np.array([numbers.index(m) if m >= 0 else -1 for m in clusters.metacluster])
     means = group_means(nodes.means, nodes.counts, own, n_groups=len(numbers))
     tree = _tree(means * nodes.importance)
     order = _leaves(tree, len(numbers))
-    columns = np.concatenate([_beside(nodes, np.flatnonzero(own == group)) for group in order])
+    node_tree = _tree((nodes.means * nodes.importance)[own >= 0]) if by_tree else None
+    groups = [own >= 0] if by_tree else [own == group for group in order]
+    columns = np.concatenate([_beside(nodes, np.flatnonzero(group)) for group in groups])
     shown = list(range(means.shape[1])) if markers is None else _positions(nodes.markers, markers)
     marker_tree = _tree(means.T) if markers is None else None
     rows = [shown[k] for k in _leaves(marker_tree, len(shown))]
     node_values, values = nodes.means[columns], means[order]
     if zscore:
-        node_values = capped_zscores(node_values, ZSCORE_CAP)
-        values = capped_zscores(values, ZSCORE_CAP)
+        node_values = capped_zscores(node_values, cap)
+        values = capped_zscores(values, cap)
     counts = np.bincount(own[own >= 0], weights=nodes.counts[own >= 0], minlength=len(numbers))
     return Profiles(
         markers=tuple(nodes.markers[k] for k in rows),
@@ -95,6 +110,7 @@ def ordered_profiles(
         colors=tuple(clusters.colors[numbers[k]] for k in order),
         marker_tree=marker_tree,
         tree=tree,
+        node_tree=node_tree,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -57,6 +57,13 @@ def write_consensus(
     fresh = ClusterMap.of([int(k) for k in found.labels])
     before = "map" in record or "metacluster" in record
     write_map_of(table, map_of(record).assign(fresh) if before else fresh, key_added=key_added)
+    write_consensus_record(record, found, settings)
+
+
+def write_consensus_record(
+    record: MutableMapping[str, Any], found: Consensus, settings: ConsensusSettings
+) -> None:
+    """Write what resamples tell, beside metaclusters that were written before."""
     by_number = pd.DataFrame(
         {name: getattr(found.by_number, name) for name in found.by_number.__slots__}
     )

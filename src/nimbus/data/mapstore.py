@@ -1,0 +1,188 @@
+"""Metaclusters on disk: every edit safe at once, the table brought up to date behind it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import h5py
+import zarr
+from anndata import AnnData
+from anndata.io import read_elem, write_elem
+
+from nimbus._keys import Suffix
+from nimbus.cluster.clustermap import ClusterMap
+from nimbus.cluster.edits import ClusterMapError
+from nimbus.cluster.mapfiles import read_map, write_map
+from nimbus.cluster.mapjson import map_from_json
+
+Group: TypeAlias = Any
+"""Of a zarr store or of an HDF5 file; AnnData writes to both alike."""
+
+Touched: TypeAlias = Mapping[str, Any]
+"""Value by its path in the table; ``None`` where there is none any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlace:
+    """Where a table is on disk.
+
+    Parameters
+    ----------
+    path
+        The zarr store or the ``.h5ad`` file.
+    group
+        The table within a zarr store, ``"tables/table"``; empty where the store is the table.
+    key
+        ``key_added`` of the clustering.
+    """
+
+    path: Path
+    group: str
+    key: str
+
+    @property
+    def journal(self) -> Path:
+        """File beside it with edits that the table does not have yet; it is a cluster map."""
+        name = self.group.rpartition("/")[2]
+        own = f"{self.path.name}.{name}.{self.key}" if name else f"{self.path.name}.{self.key}"
+        return self.path.with_name(own + ".edits.json")
+
+    @property
+    def record(self) -> str:
+        """Path of the clustering in the table."""
+        return f"uns/{self.key}{Suffix.CLUSTER}"
+
+
+def touched(table: AnnData, key: str) -> Touched:
+    """What an edit of metaclusters changes in a table."""
+    column = key + Suffix.METACLUSTER
+    record = table.uns[key + Suffix.CLUSTER]
+    found = {
+        f"obs/{column}": table.obs[column].array,
+        f"uns/{column}_colors": table.uns[column + "_colors"],
+        f"uns/dendrogram_{column}": table.uns.get(f"dendrogram_{column}"),
+    }
+    names = ("consensus", "metacluster", "map")  # the map is last: it tells that all is there
+    return found | {f"uns/{key}{Suffix.CLUSTER}/{n}": record.get(n) for n in names}
+
+
+def write_touched(place: TablePlace, values: Touched, *, skip: tuple[str, ...] = ()) -> None:
+    """Write these keys of a table; an HDF5 file is replaced as a whole, so that it is never torn.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    with _writable(place) as table:
+        for path, value in values.items():
+            if path not in skip:
+                _write(table, path, value)
+
+
+def stored_map(place: TablePlace) -> str | None:
+    """The map as the table on disk has it; ``None`` where it cannot be read."""
+    with _readable(place) as table:
+        try:
+            return str(read_elem(table[f"{place.record}/map"]))
+        except (KeyError, ValueError, OSError):
+            return None
+
+
+def pending_map(place: TablePlace) -> ClusterMap | None:
+    """Edits of an earlier run that did not reach the table.
+
+    Raises
+    ------
+    ClusterMapError
+        They are of another clustering.
+    """
+    if not place.journal.exists():
+        return None
+    edits, stored = read_map(place.journal), stored_map(place)
+    if stored is not None and map_from_json(stored).start != edits.start:
+        raise ClusterMapError(
+            f"{str(place.journal)!r} holds edits of another clustering than {str(place.path)!r} "
+            "has now; move that file away (nimbus.tl.remap reads it), then open the page again"
+        )
+    return edits
+
+
+def write_journal(place: TablePlace, clusters: ClusterMap) -> None:
+    """Put the edits beside the table; they are on disk when this returns.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    write_map(clusters, place.journal)
+    if os.name == "posix":  # the name itself, too
+        folder = os.open(place.journal.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def node_part(place: TablePlace) -> AnnData:
+    """The nodes of the cells and of the clustering, without the rest of the table."""
+    with _readable(place) as stored:
+        som = place.key + Suffix.SOM
+        nodes = read_elem(stored[f"obs/{som}"])
+        table = AnnData(shape=(len(nodes), 0))
+        table.obs[som] = nodes
+        names = ("node_means", "node_counts", "importance", "markers")
+        record = stored[place.record]
+        table.uns[place.key + Suffix.CLUSTER] = {
+            name: read_elem(record[name]) for name in names if name in record
+        }
+    return table
+
+
+def _write(table: Group, path: str, value: Any) -> None:
+    parent, _, name = path.rpartition("/")
+    group = table[parent]
+    if value is None:
+        if name in group:
+            del group[name]
+        return
+    write_elem(group, name, value)
+    if parent == "obs" and name not in (columns := list(group.attrs["column-order"])):
+        group.attrs["column-order"] = [*columns, name]
+
+
+@contextmanager
+def _readable(place: TablePlace) -> Iterator[Group]:
+    if place.path.is_dir():
+        root = zarr.open_group(place.path, mode="r", use_consolidated=False)
+        yield root[place.group] if place.group else root
+        return
+    with h5py.File(place.path, "r") as file:
+        yield file
+
+
+@contextmanager
+def _writable(place: TablePlace) -> Iterator[Group]:
+    if place.path.is_dir():
+        yield zarr.open_group(place.path / place.group, mode="r+", use_consolidated=False)
+        root = zarr.open_group(place.path, mode="r")
+        if root.metadata.consolidated_metadata is not None:
+            zarr.consolidate_metadata(place.path, zarr_format=root.metadata.zarr_format)
+        return
+    beside = place.path.with_name(place.path.name + ".part")
+    try:
+        shutil.copyfile(place.path, beside)
+        with h5py.File(beside, "r+") as file:
+            yield file
+        with beside.open("rb") as done:
+            os.fsync(done.fileno())
+        beside.replace(place.path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Pages for people: merge and name metaclusters in a notebook or a browser."""
