@@ -11,7 +11,7 @@ FREE_PIP = $(FREE)/bin/python -m pip --disable-pip-version-check
 # One thread for each of the test processes: more only get into each other's way.
 TEST_ENV = OMP_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: help demo test torch-free lint types layers docs build check clean
+.PHONY: help demo test torch-free lint types layers audit docs build check clean
 
 help:
 	@echo "make demo    score three fields of simulated tissue and compare with the truth"
@@ -20,6 +20,7 @@ help:
 	@echo "             the tests that need no PyTorch, on the newer scverse generation"
 	@echo "make lint    ruff: faults and format      make types   mypy, strict"
 	@echo "make layers  the import contract          make docs    this manual, with its tutorials"
+	@echo "make audit   known vulnerabilities of the pinned versions, where advisories can be asked"
 	@echo "make build   the wheel, and a look inside make check   all of it, as CI does"
 	@echo "make clean   remove .venv and what was built"
 
@@ -41,6 +42,9 @@ types: $(VENV)/.installed-test
 
 layers: $(VENV)/.installed-test
 	$(BIN)/lint-imports
+
+audit: $(VENV)/bin/python
+	$(BIN)/python .ci/audit.py constraints.txt constraints-3.12.txt
 
 docs: $(VENV)/.installed-docs
 	PYTHONWARNINGS=ignore::DeprecationWarning OMP_NUM_THREADS=2 $(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -37,7 +37,7 @@ def edited(**changes):
         (edited(depth="gone", scale="gone"), "missing fields 'depth', 'scale'"),
         (edited(aggregate="nucleus"), "aggregate must be one of 'cell', 'interior'"),
         (edited(pixel_size_um=0), "pixel_size_um must be above 0"),
-        (edited(depth=1), "depth must be at least 2"),
+        (edited(depth=1), "depth must be from 2 to 12"),
         (edited(scale={"quantile": 2.0}), "quantile must be in"),
         (edited(scale={"percentile": 0.5}), "percentile"),
         (edited(scale=0.5), "scale"),
@@ -62,3 +62,26 @@ def test_card_that_cannot_be_used_is_refused_by_name(text, message):
 def test_scale_rule_refuses_what_it_does_not_know(changes, message):
     with pytest.raises(ValueError, match=message):
         ScaleRule(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 2**31}, "depth must be from 2 to 12"),
+        ({"root_filters": 10**6}, "root_filters from 1 to 4096"),
+        ({"depth": 4.0}, "depth is float '4.0'"),
+        ({"depth": True}, "depth is bool 'True'"),
+        ({"pixel_size_um": "1"}, "pixel_size_um is str '1'"),
+        ({"clip": float("inf")}, "clip must be above 0, not inf"),
+        ({"metrics": []}, r"metrics is list '\[\]'"),
+    ],
+)
+def test_values_that_json_can_hold_and_a_card_cannot(changes, message):
+    with pytest.raises(CardError, match=message):
+        card(**changes)
+
+
+@pytest.mark.parametrize("text", ['{"depth": ' + "9" * 5000 + "}", "[" * 200_000])
+def test_json_that_python_does_not_take_is_told_as_such(text):
+    with pytest.raises(CardError, match="not a JSON card"):
+        ModelCard.from_json(text)

@@ -67,6 +67,25 @@ def test_counters_of_batch_norm_may_be_absent(tmp_path, calibrated):
     assert same_output(net, load_checkpoint(tmp_path / "V1.pt")[0])
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_few_bytes_that_declare_many_values_are_refused(tmp_path, calibrated):
+    state = calibrated().state_dict()
+    state["bottle_neck.bn_1.weight"] = torch.ones(1).expand(2**40)  # strides of 0: 4 bytes on disk
+    torch.save(state, tmp_path / "V1.pt")
+    assert (tmp_path / "V1.pt").stat().st_size < 10**6, "proves nothing: the values are stored"
+
+    with pytest.raises(CheckpointError, match="bn_1.weight declares more values than the file"):
+        load_checkpoint(tmp_path / "V1.pt")
+
+
+def test_a_counter_of_no_layer_is_an_unknown_key(tmp_path, calibrated):
+    state = {**calibrated().state_dict(), "head.num_batches_tracked": torch.tensor(0)}
+    torch.save(state, tmp_path / "V1.pt")
+
+    with pytest.raises(CheckpointError, match="unknown keys 'head.num_batches_tracked'"):
+        load_checkpoint(tmp_path / "V1.pt")
+
+
 def test_conversion_keeps_the_network(tmp_path, calibrated):
     net = calibrated()
     torch.save(net.state_dict(), tmp_path / "V1.pt")

@@ -15,9 +15,9 @@ from anndata import AnnData, read_h5ad
 from spatialdata import SpatialData
 
 import nimbus
+from nimbus.io.stores import open_store
 
 from ._columns import columns, number
-from ._measure import open_store
 from ._options import in_shell_words
 from ._outputs import is_store
 from ._whole import written_whole

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 from anndata import AnnData
-from spatialdata import SpatialData, read_zarr
+from spatialdata import SpatialData
 
 import nimbus
 from nimbus._keys import Obs
 from nimbus.data.tables import table_of
 from nimbus.engine.resume import ResumeError
+from nimbus.io.stores import open_store
 
 from ._options import in_shell_words
 from ._outputs import Outputs
@@ -98,22 +99,6 @@ def _written(run: Run, sdata: SpatialData) -> list[str]:
     with written_whole(outputs.table) as part:
         export(table_of(sdata, run.wanted["table_key"]), part, layer=run.wanted["key_added"])
     return [f"wrote {outputs.target}", f"wrote {outputs.table}"]
-
-
-def open_store(path: Path) -> SpatialData:
-    """A SpatialData store.
-
-    Raises
-    ------
-    ValueError
-        It is damaged.
-    """
-    try:
-        return read_zarr(path)
-    except AssertionError as error:  # all that SpatialData says of a half-written element
-        raise ValueError(
-            f"store {path} cannot be read: one of its elements is damaged or half written"
-        ) from error
 
 
 def export(table: AnnData, path: Path, *, layer: str) -> None:

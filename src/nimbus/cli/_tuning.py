@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 import nimbus
+from nimbus.io.stores import open_store
 from nimbus.train import Finetuned, FinetuneSettings
 
 from ._columns import columns, number
-from ._measure import open_store
 
 _SHOWN = ("cells", "cross_entropy", "auroc", "average_precision", "f1_at_0.5")
 

@@ -12,7 +12,7 @@ from nimbus._check import listed
 from ._lazy import Plane, lazy_array, planes_of
 from ._pages import Page, TiffHead, read_head
 from ._stack import ImageStack, numbered
-from .errors import read_error
+from .errors import read_error, reading
 from .ome_xml import OmeDocument, OmeImage, TiffData, parse_ome_xml
 
 COMPANION = ".companion.ome"
@@ -79,7 +79,9 @@ def sibling(source: Path, name: str) -> Path:
     if PureWindowsPath(name).anchor or plain.is_absolute() or ".." in plain.parts:
         raise read_error(source, f"its OME-XML names {name!r}, outside its folder; that is refused")
     path = folder / plain
-    if not path.exists():
+    with reading(source):  # a name may be too long, or no name at all
+        there = path.exists()
+    if not there:
         raise read_error(
             source,
             f"its OME-XML places channels in {name!r}, which is not in {folder}; if a file was "

@@ -14,6 +14,9 @@ from nimbus.core.scalerule import ScaleRule
 FORMAT_VERSION = 1
 """Format of the card and of the weights beside it."""
 
+MAX_DEPTH, MAX_ROOT_FILTERS = 12, 4096
+"""No network of this kind comes near; more is damage, and would only cost time and memory."""
+
 Aggregate = Literal["cell", "interior"]
 
 
@@ -74,13 +77,14 @@ class ModelCard:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        if self.depth < 2 or self.root_filters < 1:
+        _check_types(self)
+        if not (2 <= self.depth <= MAX_DEPTH and 1 <= self.root_filters <= MAX_ROOT_FILTERS):
             raise CardError(
-                f"depth must be at least 2 and root_filters at least 1, "
-                f"not {self.depth!r}, {self.root_filters!r}"
+                f"depth must be from 2 to {MAX_DEPTH} and root_filters from 1 to "
+                f"{MAX_ROOT_FILTERS}, not {self.depth!r}, {self.root_filters!r}"
             )
         for name in ("pixel_size_um", "clip"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise CardError(f"{name} must be above 0, not {getattr(self, name)!r}")
         if self.aggregate not in get_args(Aggregate):
             known = listed(get_args(Aggregate))
@@ -146,10 +150,23 @@ def with_hash(card: ModelCard, sha256: str) -> ModelCard:
     return replace(card, sha256=sha256)
 
 
+def _check_types(card: ModelCard) -> None:
+    """Refuse what JSON can hold and a card cannot."""
+    kinds: dict[str, type | tuple[type, ...]] = dict.fromkeys(
+        ("name", "training_data", "licence", "sha256"), str
+    )
+    kinds |= {"depth": int, "root_filters": int, "metrics": Mapping}
+    kinds |= {"pixel_size_um": (int, float), "clip": (int, float)}
+    for name, kind in kinds.items():
+        value = getattr(card, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise CardError(f"{name} is {type(value).__name__} {str(value)[:50]!r}")
+
+
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of too many digits
         raise CardError(f"{where}: not a JSON card ({error})") from error
     if not isinstance(values, dict):
         raise CardError(f"{where}: not a JSON card (a {type(values).__name__}, not an object)")

@@ -5,6 +5,7 @@ This is the only place that reads a pickle, and it reads weights alone.
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,18 @@ PUBLISHED_PIXEL_SIZE_UM = 1.0
 NESTED_UNDER = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the state dict."""
 
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What PyTorch's reader of weights was seen to raise on cut and altered files."""
+
 FIRST = "contracting_layers.0.conv2d_0.weight"
 
 
@@ -40,13 +53,14 @@ def read_published(path: Path) -> State:
         Truncated or no checkpoint; holds more than tensors; no state dict inside.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # From memory: a length that a damaged file states is then bounded by the file's own.
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds pickled objects other than weights, or is no PyTorch file. Pickled "
             "code is never run; save the state dict alone: torch.save(net.state_dict(), path)."
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except _DAMAGE as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: truncated, or not a PyTorch file ({first})") from error
     return _state_of(content, path)
@@ -94,4 +108,7 @@ def _state_of(content: Any, path: Path) -> State:
             f"{path}: not a state dict; no tensors under {listed(others)} "
             f"(looked under {listed(NESTED_UNDER)} too)"
         )
-    return dict(content)
+    for key, tensor in content.items():  # strides of 0 make much of little
+        if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+            raise CheckpointError(f"{path}: {key} declares more values than the file holds")
+    return {str(key): tensor for key, tensor in content.items()}

@@ -41,8 +41,9 @@ def require_hash(found: str, wanted: str, *, where: str) -> None:
 
 def require_state(state: State, net: UNet, *, where: str) -> None:
     """Raise :class:`CheckpointError` unless `state` has exactly the finite weights of `net`."""
-    wanted = {name: t.shape for name, t in net.state_dict().items() if COUNTER not in name}
-    given = {name: t for name, t in state.items() if COUNTER not in name}
+    every = net.state_dict()
+    wanted = {name: t.shape for name, t in every.items() if COUNTER not in name}
+    given = {name: t for name, t in state.items() if COUNTER not in name or name not in every}
     if missing := sorted(set(wanted) - set(given)):
         raise CheckpointError(f"{where}: missing keys {listed(missing)}")
     if extra := sorted(set(given) - set(wanted)):
