@@ -27,6 +27,7 @@ class Suffix:
     SOM_DISTANCE = "_som_distance"
     METACLUSTER = "_metacluster"
     CLUSTER = "_cluster"
+    CELL_TYPE = "_cell_type"
 
 
 class Obs:

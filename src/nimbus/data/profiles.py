@@ -42,6 +42,8 @@ class Profiles:
         was given.
     node_tree
         Of the nodes, where they stand in its order.
+    node_trees
+        Of the nodes of each metacluster, from left to right; only `node_tree` where there is one.
     """
 
     markers: tuple[str, ...]
@@ -55,6 +57,7 @@ class Profiles:
     colors: tuple[str, ...]
     marker_tree: FloatArray | None
     tree: FloatArray | None
+    node_trees: tuple[FloatArray | None, ...]
     node_tree: FloatArray | None = None
 
 
@@ -87,9 +90,15 @@ def ordered_profiles(
     means = group_means(nodes.means, nodes.counts, own, n_groups=len(numbers))
     tree = _tree(means * nodes.importance)
     order = _leaves(tree, len(numbers))
-    node_tree = _tree((nodes.means * nodes.importance)[own >= 0]) if by_tree else None
     groups = [own >= 0] if by_tree else [own == group for group in order]
-    columns = np.concatenate([_beside(nodes, np.flatnonzero(group)) for group in groups])
+    members = [np.flatnonzero(group) for group in groups]
+    node_trees = tuple(_tree(nodes.weighted_means[group]) for group in members)
+    columns = np.concatenate(
+        [
+            group[_leaves(own_tree, len(group))]
+            for group, own_tree in zip(members, node_trees, strict=True)
+        ]
+    )
     shown = list(range(means.shape[1])) if markers is None else _positions(nodes.markers, markers)
     marker_tree = _tree(means.T) if markers is None else None
     rows = [shown[k] for k in _leaves(marker_tree, len(shown))]
@@ -110,7 +119,8 @@ def ordered_profiles(
         colors=tuple(clusters.colors[numbers[k]] for k in order),
         marker_tree=marker_tree,
         tree=tree,
-        node_tree=node_tree,
+        node_trees=node_trees,
+        node_tree=node_trees[0] if by_tree else None,
     )
 
 
@@ -122,11 +132,6 @@ def _leaves(tree: FloatArray | None, n: int) -> NDArray[np.int64]:
     if tree is None:
         return np.arange(n)
     return np.asarray(hierarchy.leaves_list(tree), dtype=np.int64)
-
-
-def _beside(nodes: NodeTable, members: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Nodes of a metacluster, alike ones side by side."""
-    return members[_leaves(_tree((nodes.means * nodes.importance)[members]), len(members))]
 
 
 def _positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:

@@ -93,7 +93,7 @@ def draw_outlines(ax: Axes, labels: IntArray, extent: Extent, *, color: str) -> 
     segments = outline_segments(labels) * scale + np.array([left, top])
     broken = np.concatenate([segments, np.full((len(segments), 1, 2), np.nan)], axis=1)
     points_per_pixel = ax.bbox.width / width * 72 / ax.figure.dpi
-    side = math.sqrt(_mean_area(labels)) * points_per_pixel
+    side = math.sqrt(mean_area(labels)) * points_per_pixel
     line = Line2D(
         *broken.reshape(-1, 2).T,
         color=color,
@@ -106,10 +106,10 @@ def draw_outlines(ax: Axes, labels: IntArray, extent: Extent, *, color: str) -> 
 
 def large_enough(labels: IntArray) -> bool:
     """Whether cells are drawn with so many pixels that outlines help."""
-    return _mean_area(labels) >= MIN_CELL_PIXELS
+    return mean_area(labels) >= MIN_CELL_PIXELS
 
 
-def _mean_area(labels: IntArray) -> float:
+def mean_area(labels: IntArray) -> float:
     """Pixels per cell; 0 without cells."""
     cells = labels[labels != 0]
     return cells.size / np.unique(cells).size if cells.size else 0.0

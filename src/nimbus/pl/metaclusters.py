@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,6 +32,10 @@ MARKER, NODE, METACLUSTER = 0.17, 0.032, 0.19
 TREE, COUNTS, STRIP, BAR, GAP = 0.65, 0.75, 0.14, 0.14, 0.06
 """Room in inches for trees, bars of counts, the strip of colours, the colour bar, and between."""
 
+BRANCH = "#555555"
+
+COUNT_TEXT: dict[str, Any] = {"fontsize": 6, "ha": "center", "va": "bottom"}
+
 LEFT, RIGHT, TOP, BELOW, LETTER = 0.95, 0.6, 0.15, 0.35, 0.085
 """Margins in inches: names of markers and colour bar; beneath, and for a letter of a name."""
 
@@ -49,7 +54,8 @@ def metaclusters(
     """Draw mean scores of nodes and metaclusters as heatmaps, with cells in each.
 
     Left are the nodes, those of a metacluster beside each other; right the metaclusters, alike
-    ones beside each other. Above are their cells, on a logarithmic scale.
+    ones beside each other. Above are their cells, on a logarithmic scale, and trees (average
+    linkage): of the nodes within each metacluster, all to one scale, and of the metaclusters.
 
     Parameters
     ----------
@@ -103,6 +109,7 @@ def metaclusters(
     _draw_edges(left, shown)
     _draw_marker_names(figure.add_subplot(grid[2, 0]), shown)
     _draw_tree(figure.add_subplot(grid[0, 2]), shown.tree)
+    _draw_node_trees(figure.add_subplot(grid[0, 1]), shown)
     _draw_strips(figure, grid, shown)
     _draw_counts(figure, grid, shown)
     bar = figure.colorbar(image, cax=figure.add_subplot(grid[2, 3]))
@@ -177,16 +184,35 @@ def _draw_tree(ax: Axes, tree: FloatArray | None, *, left: bool = False) -> None
     ax.spines[:].set_visible(False)
     if tree is None:
         return
-    drawn = hierarchy.dendrogram(tree, no_plot=True)
-    for along, height in zip(drawn["icoord"], drawn["dcoord"], strict=True):
-        place = (np.array(along) - 5) / 10  # SciPy puts leaves at 5, 15, ...
+    for place, height in _branches(tree):
         x, y = (height, place) if left else (place, height)
-        ax.plot(x, y, color="#555555", linewidth=0.8, solid_capstyle="butt")
+        ax.plot(x, y, color=BRANCH, linewidth=0.8, solid_capstyle="butt")
     top = float(tree[:, 2].max()) * 1.05
     if left:
         ax.set_xlim(top, 0)
     else:
         ax.set(xlim=(-0.5, len(tree) + 0.5), ylim=(0, top))
+
+
+def _draw_node_trees(ax: Axes, shown: Profiles) -> None:
+    """Trees of the nodes of each metacluster, all to one scale."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    first, top = 0, 0.0
+    for k, tree in enumerate(shown.node_trees):
+        if tree is not None:
+            top = max(top, float(tree[:, 2].max()))
+            for place, height in _branches(tree):
+                ax.plot(place + first, height, color=shown.colors[k], linewidth=0.6)
+        first += int((shown.position == k).sum())
+    ax.set(xlim=(-0.5, len(shown.nodes) - 0.5), ylim=(0, top * 1.05 or 1.0))
+
+
+def _branches(tree: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Places and heights of the corners of each merge; leaves stand at 0, 1, ..."""
+    drawn = hierarchy.dendrogram(tree, no_plot=True)
+    for along, height in zip(drawn["icoord"], drawn["dcoord"], strict=True):
+        yield (np.array(along) - 5) / 10, np.array(height)  # SciPy puts leaves at 5, 15, ...
 
 
 def _draw_strips(figure: Figure, grid: GridSpec, shown: Profiles) -> None:
@@ -220,7 +246,7 @@ def _draw_counts(figure: Figure, grid: GridSpec, shown: Profiles) -> None:
         ax = figure.add_subplot(grid[1, column])
         ax.bar(range(counts.size), counts, width=1.0 if column == 1 else 0.85, color=colors)
         ax.set(yscale="log", xlim=(-0.5, counts.size - 0.5), xticks=[])
-        ax.set_ylim(0.8, max(2.0, 1.5 * float(shown.counts.max())))
+        ax.set_ylim(0.8, max(2.0, float(shown.counts.max()) ** 1.6))  # room for the numbers
         ax.tick_params(axis="y", labelsize="x-small", which="both", color=UNDEFINED)
         ax.spines[["top", "right", "bottom"]].set_visible(False)
         if column == 1:
@@ -228,3 +254,5 @@ def _draw_counts(figure: Figure, grid: GridSpec, shown: Profiles) -> None:
         else:
             ax.spines["left"].set_visible(False)
             ax.tick_params(axis="y", which="both", left=False, labelleft=False)
+            for k, count in enumerate(counts.tolist()):
+                ax.text(k, count * 1.15, f"{count}", rotation=90, **COUNT_TEXT)

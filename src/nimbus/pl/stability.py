@@ -132,7 +132,14 @@ def _draw_nodes(ax: Axes, record: Mapping[str, Any], found: Mapping[str, Any]) -
     ax.set_xticks(range(len(position)), list(clusters.names.values()), rotation=90, fontsize=size)
     ax.set(xlim=(-0.7, len(position) - 0.3), xlabel="metacluster", ylabel="stability of the node")
     handle = Line2D([], [], marker="o", mfc="none", mec="black", ls="none", label="rare candidate")
-    ax.legend(handles=[handle], fontsize="small", frameon=False, loc="lower left")
+    ax.legend(
+        handles=[handle],
+        fontsize="small",
+        frameon=False,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0,
+    )
     ax.set_ylim(min(0.5, float(np.nanmin(stable)) - 0.08), 1.06)
     ax.spines[["top", "right"]].set_visible(False)
 
