@@ -18,10 +18,10 @@ from nimbus._check import require_known
 from nimbus._keys import MICROMETER, Attrs, Obs
 from nimbus.data.cellrows import field_name
 from nimbus.data.elements import element_array
+from nimbus.data.part import Span
 from nimbus.data.tables import region_rows
 
 from ._panels import MIN_CELL_PIXELS, draw_outlines, mean_area
-from ._part import Span
 
 GROUP = "group"
 """Column of the small table; no marker of the user's can be meant by it."""
