@@ -59,12 +59,13 @@ def tree_layout(edges: IntArray) -> NDArray[np.float64]:
 
     Returns
     -------
-    Shape ``(n, 2)``: x and y, in units of an edge; the longer side lies along x.
+    Shape ``(n, 2)``: x and y, an edge about 1 long; the longer side lies along x.
 
     Examples
     --------
-    >>> tree_layout(np.array([[0, 1], [1, 2]])).round(3).tolist()
-    [[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
+    >>> x, y = tree_layout(np.array([[0, 1], [1, 2]])).T
+    >>> x[0] < x[1] < x[2], np.allclose(y, 0)
+    (np.True_, True)
     """
     n = len(edges) + 1
     if n < 3:  # without a turn there is nothing to choose
