@@ -29,7 +29,8 @@ def main() -> None:
         if subprocess.run(install, stderr=subprocess.DEVNULL).returncode:
             print(f"{NOT_MADE}: pip-audit could not be installed (no connection?)")
             return
-        sys.exit(any([audited(python, file) for file in files]))
+        found = [audited(python, file) for file in files]
+        sys.exit(any(found))
 
 
 def audited(python: Path, file: str) -> bool:
