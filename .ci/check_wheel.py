@@ -12,6 +12,7 @@ from zipfile import ZipFile
 NEEDED = (
     "nimbus/model/weights/nimbus-s.safetensors",
     "nimbus/model/weights/nimbus-s.json",
+    "nimbus/model/weights/nimbus-s.selftest.json",
     "nimbus/py.typed",
 )
 

@@ -38,6 +38,7 @@ class CommandEntry:
 COMMANDS = (
     CommandEntry("demo", "Score simulated tissue and compare with the truth."),
     CommandEntry("score", "Score the cells of a SpatialData store, or of folders of TIFFs."),
+    CommandEntry("doctor", "Show versions and devices, and test that scores are right."),
     CommandEntry("evaluate", "Measure how good scores are where the truth is known."),
     CommandEntry("finetune", "Train a model further on a few labelled cells."),
     CommandEntry("models", "List the models, or show the card of one."),

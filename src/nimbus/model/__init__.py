@@ -17,7 +17,7 @@ from .views import IDENTITY, VIEWS, View
 
 if TYPE_CHECKING:
     from .checkpoint import convert, load_checkpoint, save_checkpoint
-    from .device import choose_device
+    from .device import available_devices, choose_device, choose_dtype
     from .load import LoadedModel, load_model
     from .predictor import NetPredictor, make_predictor
     from .state import CheckpointError
@@ -28,7 +28,9 @@ _LAZY = {
     "LoadedModel": "load",
     "NetPredictor": "predictor",
     "UNet": "unet",
+    "available_devices": "device",
     "choose_device": "device",
+    "choose_dtype": "device",
     "convert": "checkpoint",
     "load_checkpoint": "checkpoint",
     "load_model": "load",
@@ -50,7 +52,9 @@ __all__ = [
     "Predictor",
     "UNet",
     "View",
+    "available_devices",
     "choose_device",
+    "choose_dtype",
     "convert",
     "list_models",
     "load_checkpoint",
