@@ -28,6 +28,8 @@ class Suffix:
     METACLUSTER = "_metacluster"
     CLUSTER = "_cluster"
     CELL_TYPE = "_cell_type"
+    CELL_TYPE_CONFIDENCE = "_cell_type_confidence"
+    COLORS = "_colors"
 
 
 class Obs:

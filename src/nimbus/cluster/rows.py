@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from nimbus._types import BoolArray
+from nimbus._types import BoolArray, IntArray
 
 from .blas import one_blas_thread
 
@@ -42,7 +42,10 @@ class Rows(ABC):
 
     @abstractmethod
     def map(
-        self, work: Callable[[Values], Result], kept: BoolArray | None = None
+        self,
+        work: Callable[..., Result],
+        kept: BoolArray | None = None,
+        beside: IntArray | None = None,
     ) -> Iterator[Result]:
         """What `work` makes of each span, in order; matrix products stay on one thread.
 
@@ -52,6 +55,8 @@ class Rows(ABC):
             Takes contiguous float32, ``(cell, marker)``, which it must not change.
         kept
             Cells to hand to `work`, shape ``(cell,)``; spans without any are not read.
+        beside
+            A number for each cell, shape ``(cell,)``; `work` takes those of its cells as well.
         """
 
 
@@ -92,13 +97,17 @@ class ArrayRows(Rows):
         return n_rows, n_columns if self._columns is None else len(self._columns)
 
     def map(
-        self, work: Callable[[Values], Result], kept: BoolArray | None = None
+        self,
+        work: Callable[..., Result],
+        kept: BoolArray | None = None,
+        beside: IntArray | None = None,
     ) -> Iterator[Result]:
         """What `work` makes of each span, on threads."""
 
         def task(span: tuple[int, int]) -> Result:
             part = None if kept is None else kept[slice(*span)]
-            return work(dense(self.array[slice(*span)], self._columns, part))
+            values = dense(self.array[slice(*span)], self._columns, part)
+            return work(values, *numbers_of(span, beside, part))
 
         with one_blas_thread(), ThreadPoolExecutor(default_threads(self._n_jobs)) as pool:
             try:
@@ -117,6 +126,22 @@ def spans(n_rows: int, kept: BoolArray | None = None) -> list[tuple[int, int]]:
     """
     every = [(start, min(start + SPAN, n_rows)) for start in range(0, n_rows, SPAN)]
     return every if kept is None else [span for span in every if kept[slice(*span)].any()]
+
+
+def numbers_of(
+    span: tuple[int, int], beside: IntArray | None, kept: BoolArray | None
+) -> tuple[IntArray, ...]:
+    """The numbers of the kept cells of a span, if there are any.
+
+    Examples
+    --------
+    >>> numbers_of((1, 3), np.array([5, 6, 7]), np.array([False, True]))
+    (array([7]),)
+    """
+    if beside is None:
+        return ()
+    own = beside[slice(*span)]
+    return (own if kept is None else own[kept],)
 
 
 def dense(part: Any, columns: Sequence[int] | None = None, kept: BoolArray | None = None) -> Values:

@@ -98,10 +98,10 @@ class AssignmentMatrix:
         else:
             types, body = frame.index.to_series(), frame
         rows = [
-            [_text(kind), *map(_text, entries)]
+            [entry_text(kind), *map(entry_text, entries)]
             for kind, entries in zip(types, body.to_numpy(dtype=object), strict=True)
         ]
-        return cls._from_rows([_text(name) for name in body.columns], rows)
+        return cls._from_rows([entry_text(name) for name in body.columns], rows)
 
     @classmethod
     def from_csv(cls, path: str | Path) -> AssignmentMatrix:
@@ -119,7 +119,7 @@ class AssignmentMatrix:
         """
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
-            lines = _lines(text)
+            lines = csv_lines(text)
             if len(lines) < 2:
                 raise ValueError("it has no row of a cell type under a row of markers")
             header, *rows = lines
@@ -134,7 +134,7 @@ class AssignmentMatrix:
     def _from_rows(cls, markers: Sequence[str], rows: Sequence[Sequence[str]]) -> AssignmentMatrix:
         types = [row[0] for row in rows]
         for what, names in (("cell type", types), ("marker", markers)):
-            if any(name.lower() in _BLANK for name in names):
+            if any(is_blank(name) for name in names):
                 raise ValueError(f"a {what} has no name among {listed(names)}")
         values = [
             [
@@ -219,7 +219,7 @@ def _places(there: Sequence[str], wanted: Sequence[str]) -> NDArray[np.intp]:
     return np.array([place.get(name, -1) for name in wanted], dtype=np.intp)
 
 
-def _lines(text: str) -> list[list[str]]:
+def csv_lines(text: str) -> list[list[str]]:
     """Rows of a CSV, parted by what its first line holds most of."""
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
@@ -227,13 +227,19 @@ def _lines(text: str) -> list[list[str]]:
     return [cells for row in rows if any(cells := [cell.strip() for cell in row])]
 
 
-def _text(value: object) -> str:
+def entry_text(value: object) -> str:
+    """An entry of a data frame as it would stand in a file."""
     return "" if value is None or value is pd.NA else str(value).strip()
+
+
+def is_blank(entry: str) -> bool:
+    """Whether an entry says nothing."""
+    return entry.lower() in _BLANK
 
 
 def _meaning(entry: str, cell_type: str, marker: str) -> int:
     """What one entry says."""
-    if entry.lower() in _BLANK:
+    if is_blank(entry):
         return UNDEFINED
     meaning = _MEANINGS.get(entry.removesuffix(".0"))
     if meaning is None:

@@ -1,5 +1,6 @@
 """Scores and what follows from them."""
 
+from .annotate import annotate
 from .calibrate import calibrate
 from .call import call
 from .cluster import cluster
@@ -11,6 +12,7 @@ from .remap import remap
 from .score import score
 
 __all__ = [
+    "annotate",
     "calibrate",
     "call",
     "cluster",

@@ -9,9 +9,9 @@ import dask.array as da
 from dask.base import compute
 from dask.delayed import delayed
 
-from nimbus._types import BoolArray
+from nimbus._types import BoolArray, IntArray
 from nimbus.cluster.blas import one_blas_thread
-from nimbus.cluster.rows import Result, Rows, Values, default_threads, dense, spans
+from nimbus.cluster.rows import Result, Rows, default_threads, dense, numbers_of, spans
 from nimbus.engine.run import active_client
 
 AT_ONCE = 64
@@ -58,21 +58,29 @@ class DaskRows(Rows):
         return n_rows, n_columns if self._columns is None else len(self._columns)
 
     def map(
-        self, work: Callable[[Values], Result], kept: BoolArray | None = None
+        self,
+        work: Callable[..., Result],
+        kept: BoolArray | None = None,
+        beside: IntArray | None = None,
     ) -> Iterator[Result]:
         """What `work` makes of each span."""
         every = spans(self.shape[0], kept)
         for start in range(0, len(every), AT_ONCE):
-            tasks = [self._task(work, span, kept) for span in every[start : start + AT_ONCE]]
+            tasks = [self._task(work, one, kept, beside) for one in every[start : start + AT_ONCE]]
             yield from self._computed(tasks)
 
     def _task(
-        self, work: Callable[[Values], Result], span: tuple[int, int], kept: BoolArray | None
+        self,
+        work: Callable[..., Result],
+        span: tuple[int, int],
+        kept: BoolArray | None,
+        beside: IntArray | None,
     ) -> Any:
         """One span, not yet computed."""
         pieces = self._array[slice(*span)].rechunk(-1, method="tasks").to_delayed().ravel()
         part = None if kept is None else kept[slice(*span)]
-        return delayed(_call, pure=False)(work, pieces[0], self._columns, part)
+        numbers = numbers_of(span, beside, part)
+        return delayed(_call, pure=False)(work, pieces[0], self._columns, part, numbers)
 
     def _computed(self, tasks: Sequence[Any]) -> Sequence[Any]:
         if active_client() is not None:
@@ -84,10 +92,11 @@ class DaskRows(Rows):
 
 
 def _call(
-    work: Callable[[Values], Result],
+    work: Callable[..., Result],
     part: Any,
     columns: Sequence[int] | None,
     kept: BoolArray | None,
+    numbers: tuple[IntArray, ...],
 ) -> Result:
     with one_blas_thread():
-        return work(dense(part, columns, kept))
+        return work(dense(part, columns, kept), *numbers)

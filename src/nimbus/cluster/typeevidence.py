@@ -1,0 +1,154 @@
+"""What scores say of rules, and rules of cell types.
+
+A score ``s`` is read as evidence: ``s / (1 - s)`` is how much likelier the image is of a positive
+cell than of a negative one. With the share ``b`` of positive cells among all, the marker is
+positive with probability ``r = b s / (b s + (1 - b) (1 - s))`` before anything is said of types.
+
+A rule, such as "CD3+", has a probability before the score, ``b``, and after it, ``r``. In a cell of
+a type that the rule belongs to it holds with probability ``q = 1 - noise``. So the score is
+
+    q r / b + (1 - q) (1 - r) / (1 - b)
+
+times as likely in such a cell as in any cell. Its logarithm is the *evidence*. A marker without a
+rule, or without a score, gives 0, whatever the score of other markers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nimbus._types import BoolArray, FloatArray, IntArray
+from nimbus.core.typerules import Clause, Rule
+
+BASE_RATE = (0.02, 0.5)
+"""Bounds of the share of positive cells.
+
+Below the lower one a single false positive would decide alone. Above the upper one a marker would
+say nothing of the type that most cells belong to, so that a table of T cells held none.
+"""
+
+N_BINS = 500
+"""Scores are counted in so many bins; the share of positives moves by less than 0.002 by it."""
+
+
+def shifted(scores: FloatArray, threshold: FloatArray) -> NDArray[np.float64]:
+    """Scores moved so that `threshold` becomes 0.5: odds are divided by those of the threshold.
+
+    Parameters
+    ----------
+    scores
+        In [0, 1] or NaN, last axis markers.
+    threshold
+        Of each marker, above 0 and below 1.
+
+    Examples
+    --------
+    >>> shifted(np.array([0.2, 0.5, np.nan]), np.array([0.2, 0.5, 0.9]))
+    array([0.5, 0.5, nan])
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if (threshold == 0.5).all():
+        return values
+    up = values * (1 - threshold)
+    return np.asarray(up / (up + (1 - values) * threshold))
+
+
+def base_rates(counts: IntArray, threshold: FloatArray) -> NDArray[np.float64]:
+    """Share of positive cells of each marker, the likeliest within `BASE_RATE`.
+
+    Parameters
+    ----------
+    counts
+        Cells by score, ``(marker, bin)``, bins of equal width from 0 to 1.
+    threshold
+        Of each marker.
+
+    Examples
+    --------
+    >>> counts = np.zeros((2, 10), dtype=int)
+    >>> counts[0, [0, 9]] = 70, 30
+    >>> base_rates(counts, np.array([0.5, 0.5])).round(2)  # the second has no score
+    array([0.28, 0.5 ])
+    """
+    n_bins = counts.shape[1]
+    s = shifted(((np.arange(n_bins) + 0.5) / n_bins)[:, None], threshold).T
+    low, high = (np.full(len(counts), end) for end in BASE_RATE)
+    for _ in range(40):  # the slope of the likelihood only falls: halve the span
+        middle = (low + high) / 2
+        slope = (counts * (2 * s - 1) / (middle[:, None] * (2 * s - 1) + 1 - s)).sum(axis=1)
+        low, high = np.where(slope < 0, low, middle), np.where(slope < 0, middle, high)
+    return np.asarray((low + high) / 2).round(9)
+
+
+def score_counts(scores: FloatArray) -> NDArray[np.int64]:
+    """Cells by score, ``(marker, bin)``; cells without a score are left out."""
+    n_markers = scores.shape[1]
+    bins = np.minimum(np.nan_to_num(scores) * N_BINS, N_BINS - 1).astype(np.int64)
+    flat = (bins + N_BINS * np.arange(n_markers))[np.isfinite(scores)]
+    return np.bincount(flat, minlength=n_markers * N_BINS).reshape(n_markers, N_BINS)
+
+
+def rule_evidence(
+    scores: FloatArray,
+    rules: Sequence[Rule],
+    column: Mapping[str, int],
+    base: FloatArray,
+    noise: float,
+) -> NDArray[np.float64]:
+    """Evidence of each cell for each rule, natural logarithm, ``(cell, rule)``.
+
+    Parameters
+    ----------
+    scores
+        Shifted, in [0, 1] or NaN, ``(cell, marker)``.
+    rules
+        On markers of `column`.
+    column
+        Column of each marker.
+    base
+        Share of positive cells of each marker.
+    noise
+        Probability that a rule does not hold in a cell of its type.
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9], [0.5], [np.nan]])
+    >>> rule_evidence(scores, [Rule.of("CD3", True)], {"CD3": 0}, np.array([0.1]), 0.05).round(2)
+    array([[1.56],
+           [0.  ],
+           [0.  ]])
+    """
+    up = base * scores
+    after = np.where(np.isnan(scores), base, up / (up + (1 - base) * (1 - scores)))
+    out = np.empty((len(scores), len(rules)))
+    for k, rule in enumerate(rules):
+        then, before = _holds(rule, after, column), _holds(rule, base[None], column)
+        out[:, k] = (1 - noise) * then / before + noise * (1 - then) / (1 - before)
+    return np.log(out)
+
+
+def _holds(rule: Rule, positive: FloatArray, column: Mapping[str, int]) -> NDArray[np.float64]:
+    """Probability that a rule holds, markers being independent, ``(cell,)``."""
+    all_of_them = np.ones(len(positive))
+    for clause in rule.clauses:
+        all_of_them = all_of_them * _any(clause, positive, column)
+    return 1 - all_of_them if rule.negated else all_of_them
+
+
+def _any(clause: Clause, positive: FloatArray, column: Mapping[str, int]) -> NDArray[np.float64]:
+    columns = ((positive[:, column[one.marker]], one.positive) for one in clause)
+    chances = [values if wanted else 1 - values for values, wanted in columns]
+    if len(chances) == 1:
+        return np.asarray(chances[0])
+    none = np.ones(len(positive))
+    for chance in chances:
+        none = none * (1 - chance)
+    return 1 - none
+
+
+def without_scores(scores: FloatArray) -> BoolArray:
+    """Cells that have no score of any marker, ``(cell,)``."""
+    return np.asarray(np.isnan(scores).all(axis=1))

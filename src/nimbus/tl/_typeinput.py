@@ -1,0 +1,266 @@
+"""What :func:`nimbus.tl.annotate` reads: rules of cell types, and the scores they speak of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from nimbus._check import listed, require_known, unknown_name
+from nimbus._types import IntArray
+from nimbus.cluster.annotating import Look, ScoreSurvey
+from nimbus.cluster.rows import gather
+from nimbus.cluster.typeevidence import base_rates
+from nimbus.cluster.typemodel import UNASSIGNED, TypeModel, estimated_prior, type_model
+from nimbus.core.assignment import Assignment
+from nimbus.core.typeoverlap import OR, Overlap, told_apart
+from nimbus.core.typerules import TypeRules
+from nimbus.core.workflow import read_type_rules
+
+from ._clusterinput import ClusterInput, read_input
+from ._thresholds import Threshold, thresholds_of
+
+Priors: TypeAlias = Literal["uniform", "estimated"] | Mapping[str, float]
+
+MOST_FOR_PRIORS = 100_000
+"""Shares of types are estimated from so many cells, evenly spaced through the table."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeInput:
+    """Rules of cell types and scores of the markers they speak of.
+
+    Parameters
+    ----------
+    rules
+        Types that can be told apart.
+    overlaps
+        Those that could not, or only one way.
+    given
+        Scores of the markers of `rules`.
+    look
+        What is a score.
+    counts
+        Cells by score, ``(marker, bin)``.
+    """
+
+    rules: TypeRules
+    overlaps: tuple[Overlap, ...]
+    given: ClusterInput
+    look: Look
+    counts: NDArray[np.int64]
+
+
+def rules_for(
+    table: AnnData,
+    assignment: Assignment,
+    *,
+    exclude_markers: Sequence[str],
+    exclude_types: Sequence[str],
+) -> TypeRules:
+    """Rules on markers of the table.
+
+    Raises
+    ------
+    ValueError
+        An unknown marker or type, the name of a type that is taken, or nothing is left.
+    """
+    rules = read_type_rules(assignment)
+    if exclude_types:
+        rules = rules.without_types(exclude_types)
+    markers = [str(name) for name in table.var_names]
+    require_known("marker", exclude_markers, list(dict.fromkeys([*rules.markers, *markers])))
+    twice = sorted({name for name in markers if markers.count(name) > 1})
+    if twice:
+        raise ValueError(f"markers of the table must differ; these come twice: {listed(twice)}")
+    strange = [name for name in rules.markers if name not in {*markers, *exclude_markers}]
+    if strange:
+        others = f" Not there either: {listed(strange[1:])}." if strange[1:] else ""
+        raise ValueError(
+            f"{unknown_name('marker', strange[0], markers)}{others} The assignment has it and the "
+            "table does not; rename it, or pass exclude_markers="
+        )
+    if UNASSIGNED in rules.names:
+        raise ValueError(f"no cell type can be called {UNASSIGNED!r}: cells without a type are")
+    return _some_left(rules.without_markers(exclude_markers), "the markers that are left")
+
+
+def read_scores(
+    table: AnnData, rules: TypeRules, *, layer: str | None, n_jobs: int | None
+) -> TypeInput:
+    """Survey the scores, and find which types their markers tell apart.
+
+    Raises
+    ------
+    ValueError
+        An unknown layer, values that are no scores, or no marker has any.
+
+    Warns
+    -----
+    UserWarning
+        Markers without a score, and types that cannot be told apart.
+    """
+    markers = [str(name) for name in table.var_names if str(name) in rules.markers]
+    given = read_input(
+        table, layer=layer, obsm=None, markers=markers, restrict_to=None, n_jobs=n_jobs
+    )
+    look = Look(0.0 if np.issubdtype(given.array.dtype, np.integer) else None)
+    found = _surveyed(given, look)
+    scored = np.asarray(found.counts.sum(axis=1) > 0)
+    if not scored.all():
+        gone = [name for name, there in zip(markers, scored, strict=True) if not there]
+        rules = _some_left(rules.without_markers(gone), f"the scores in {given.source}")
+        warnings.warn(
+            f"no cell has a score of {listed(gone)} in {given.source}; rules on them say nothing",
+            stacklevel=3,
+        )
+    rules, overlaps = told_apart(rules)
+    if overlaps:
+        warnings.warn(_told(overlaps), stacklevel=3)
+    kept = [k for k, name in enumerate(given.markers) if name in rules.markers]
+    given = replace(
+        given,
+        markers=tuple(given.markers[k] for k in kept),
+        columns=tuple(given.columns[k] for k in kept),
+    )
+    return TypeInput(rules, overlaps, given, look, found.counts[kept])
+
+
+def model_of(
+    table: AnnData, found: TypeInput, *, threshold: Threshold, priors: Priors, noise: float
+) -> TypeModel:
+    """How common markers and types are.
+
+    Raises
+    ------
+    ValueError
+        A threshold or a prior that cannot be.
+    """
+    markers = found.given.markers
+    cut = _cuts(table, threshold, found.given)
+    shares = None if isinstance(priors, str) else _shares(priors, found)
+    model = type_model(
+        found.rules,
+        markers=markers,
+        base=base_rates(found.counts, cut),
+        threshold=cut,
+        noise=noise,
+        shares=shares,
+    )
+    if priors != "estimated":
+        return model
+    step = -(-table.n_obs // MOST_FOR_PRIORS)
+    chosen = np.arange(table.n_obs) % step == 0
+    scores = found.look.scores(gather(found.given.rows(), chosen).array)
+    return replace(model, prior=estimated_prior(model, model.evidence(np.clip(scores, 0, 1))))
+
+
+def require_settings(confidence: float, noise: float, priors: Priors) -> None:
+    """Check numbers at the door.
+
+    Raises
+    ------
+    ValueError
+        One is out of its range.
+    """
+    if not 0 < confidence <= 1:
+        raise ValueError(f"confidence is a probability above 0, up to 1, not {confidence}")
+    if not 0 < noise < 0.5:
+        raise ValueError(f"noise is a probability above 0 and below 0.5, not {noise}")
+    if isinstance(priors, str):
+        require_known("prior", [priors], ["uniform", "estimated"])
+
+
+def group_codes(obs: pd.DataFrame, groupby: str | None) -> tuple[IntArray | None, list[str]]:
+    """Group of each cell, -1 where it has none, and the names of the groups.
+
+    Raises
+    ------
+    ValueError
+        `groupby` is no column, or no cell has a group.
+    """
+    if groupby is None:
+        return None, []
+    require_known("column of obs", [groupby], [str(name) for name in obs.columns])
+    values = pd.Categorical(obs[groupby]).remove_unused_categories()
+    if not len(values.categories):
+        raise ValueError(f"no cell has a value in obs[{groupby!r}]")
+    return values.codes.astype(np.int64), [str(name) for name in values.categories]
+
+
+def _surveyed(given: ClusterInput, look: Look) -> ScoreSurvey:
+    parts = given.rows().map(look)
+    found = next(parts, None)
+    if found is None:
+        raise ValueError("the table has no cells")
+    for part in parts:
+        found = found + part
+    if not found.in_range:
+        raise ValueError(
+            f"{given.source} has values from {found.low:.4g} to {found.high:.4g}; scores are from "
+            "0 to 1. Name a layer of scores, or of probabilities (nimbus.tl.score, "
+            "nimbus.tl.calibrate); intensities first need a rule for what is positive"
+        )
+    return found
+
+
+def _cuts(table: AnnData, threshold: Threshold, given: ClusterInput) -> NDArray[np.float64]:
+    """Threshold of each marker."""
+    layer = given.source.removeprefix("layers/")
+    cut = thresholds_of(table, threshold, layer)[list(given.columns)]
+    wrong = [
+        f"{name}: {value:.4g}"
+        for name, value in zip(given.markers, cut, strict=True)
+        if not 0 < value < 1
+    ]
+    if wrong:
+        raise ValueError(
+            f"thresholds must be above 0 and below 1, not {listed(wrong)}; give another, or leave "
+            "the marker out with exclude_markers="
+        )
+    return np.asarray(cut)
+
+
+def _shares(given: Mapping[str, float], found: TypeInput) -> dict[str, float]:
+    """Shares by the names of `found`, in which equal types are one."""
+    silent = {name for one in found.overlaps if one.kind == "silent" for name in one.names}
+    joined = {OR.join(one.names): one.names for one in found.overlaps if one.kind == "same"}
+    parts = {name: joined.get(name, (name,)) for name in found.rules.names}
+    there = [one for names in parts.values() for one in names]
+    require_known("cell type", given, [*there, *silent, UNASSIGNED])
+    missing = [name for name in there if name not in given]
+    if missing:
+        raise ValueError(f"priors= must hold every cell type; these are missing: {listed(missing)}")
+    values = np.array(list(given.values()), dtype=np.float64)
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError(f"priors are shares above 0, not {dict(given)}")
+    shares = {name: sum(given[one] for one in names) for name, names in parts.items()}
+    return shares | {name: given[name] for name in (UNASSIGNED,) if name in given}
+
+
+def _some_left(rules: TypeRules, where: str) -> TypeRules:
+    if not rules.markers:
+        raise ValueError(f"no rule of any cell type is left: {where} say nothing of any")
+    return rules
+
+
+def _told(overlaps: Collection[Overlap]) -> str:
+    told: list[str] = []
+    for kind, text in (
+        ("same", "equal for these markers, so they are one type"),
+        ("silent", "without any rule for these markers, so they are never named"),
+        ("nested", "nested: the finer is named where its own markers speak for it"),
+    ):
+        own: list[Any] = [str(one) for one in overlaps if one.kind == kind]
+        if own:
+            shown = "; ".join(own[:5]) + (f"; and {len(own) - 5} more" if own[5:] else "")
+            told.append(f"{text}: {shown}")
+    return "cell types that the panel cannot tell apart. " + ". ".join(
+        f"{one[0].upper()}{one[1:]}" for one in told
+    )
