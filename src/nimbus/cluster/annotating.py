@@ -12,7 +12,7 @@ from nimbus._types import FloatArray, IntArray
 
 from .profiles import group_sums
 from .rows import Values
-from .typeevidence import score_counts, without_scores
+from .typeevidence import without_scores
 from .typemodel import TypeModel
 
 NO_SCORE = -2
@@ -24,23 +24,27 @@ SLACK = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreSurvey:
-    """Scores of a span by their size.
+    """Scores of a span, counted.
 
     Parameters
     ----------
-    counts
-        Cells by score, ``(marker, bin)``.
+    n_scored, n_positive
+        Cells with a score, and of them those at or above the threshold, shape ``(marker,)``.
     low, high
         Smallest and largest score; infinite where there is none.
     """
 
-    counts: NDArray[np.int64]
+    n_scored: NDArray[np.int64]
+    n_positive: NDArray[np.int64]
     low: float
     high: float
 
     def __add__(self, other: ScoreSurvey) -> ScoreSurvey:
         return ScoreSurvey(
-            self.counts + other.counts, min(self.low, other.low), max(self.high, other.high)
+            self.n_scored + other.n_scored,
+            self.n_positive + other.n_positive,
+            min(self.low, other.low),
+            max(self.high, other.high),
         )
 
     @property
@@ -49,16 +53,19 @@ class ScoreSurvey:
         return self.low >= -SLACK and self.high <= 1 + SLACK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """Counts the scores of a span.
 
     Parameters
     ----------
+    threshold
+        Score of a positive cell, of each marker.
     undefined_below
         Values below are no scores, such as the -1 of a layer of calls; ``None``: all are.
     """
 
+    threshold: FloatArray
     undefined_below: float | None = None
 
     def scores(self, values: Values) -> FloatArray:
@@ -73,7 +80,10 @@ class Look:
         scores = self.scores(values)
         there = scores[np.isfinite(scores)]
         low, high = (there.min(), there.max()) if there.size else (np.inf, -np.inf)
-        return ScoreSurvey(score_counts(np.clip(scores, 0, 1)), float(low), float(high))
+        with np.errstate(invalid="ignore"):
+            positive = scores >= self.threshold
+        n_scored = np.isfinite(scores).sum(axis=0)
+        return ScoreSurvey(n_scored, positive.sum(axis=0), float(low), float(high))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,13 +4,14 @@ A score ``s`` is read as evidence: ``s / (1 - s)`` is how much likelier the imag
 cell than of a negative one. With the share ``b`` of positive cells among all, the marker is
 positive with probability ``r = b s / (b s + (1 - b) (1 - s))`` before anything is said of types.
 
-A rule, such as "CD3+", has a probability before the score, ``b``, and after it, ``r``. In a cell of
-a type that the rule belongs to it holds with probability ``q = 1 - noise``. So the score is
+A rule, such as "CD3+", holds with probability ``b`` before the score is seen, and ``r`` after. A
+cell of a type follows a rule of its type, but for a share ``noise`` of the cells, in which the
+markers of the rule are as in any cell. So the score is
 
-    q r / b + (1 - q) (1 - r) / (1 - b)
+    (1 - noise) r / b + noise
 
-times as likely in such a cell as in any cell. Its logarithm is the *evidence*. A marker without a
-rule, or without a score, gives 0, whatever the score of other markers.
+times as likely in a cell of the type as in any cell. Its logarithm is the *evidence*. A marker
+without a rule, or without a score, gives 0, whatever the score of other markers.
 """
 
 from __future__ import annotations
@@ -29,9 +30,6 @@ BASE_RATE = (0.02, 0.5)
 Below the lower one a single false positive would decide alone. Above the upper one a marker would
 say nothing of the type that most cells belong to, so that a table of T cells held none.
 """
-
-N_BINS = 500
-"""Scores are counted in so many bins; the share of positives moves by less than 0.002 by it."""
 
 
 def shifted(scores: FloatArray, threshold: FloatArray) -> NDArray[np.float64]:
@@ -56,39 +54,18 @@ def shifted(scores: FloatArray, threshold: FloatArray) -> NDArray[np.float64]:
     return np.asarray(up / (up + (1 - values) * threshold))
 
 
-def base_rates(counts: IntArray, threshold: FloatArray) -> NDArray[np.float64]:
-    """Share of positive cells of each marker, the likeliest within `BASE_RATE`.
+def base_rates(n_positive: IntArray, n_scored: IntArray) -> NDArray[np.float64]:
+    """Share of cells at or above the threshold of each marker, within `BASE_RATE`.
 
-    Parameters
-    ----------
-    counts
-        Cells by score, ``(marker, bin)``, bins of equal width from 0 to 1.
-    threshold
-        Of each marker.
+    Not the share that makes the scores likeliest: scores that are less sure than they could be
+    would make it too small.
 
     Examples
     --------
-    >>> counts = np.zeros((2, 10), dtype=int)
-    >>> counts[0, [0, 9]] = 70, 30
-    >>> base_rates(counts, np.array([0.5, 0.5])).round(2)  # the second has no score
-    array([0.28, 0.5 ])
+    >>> base_rates(np.array([30, 0, 90]), np.array([100, 100, 100]))
+    array([0.3 , 0.02, 0.5 ])
     """
-    n_bins = counts.shape[1]
-    s = shifted(((np.arange(n_bins) + 0.5) / n_bins)[:, None], threshold).T
-    low, high = (np.full(len(counts), end) for end in BASE_RATE)
-    for _ in range(40):  # the slope of the likelihood only falls: halve the span
-        middle = (low + high) / 2
-        slope = (counts * (2 * s - 1) / (middle[:, None] * (2 * s - 1) + 1 - s)).sum(axis=1)
-        low, high = np.where(slope < 0, low, middle), np.where(slope < 0, middle, high)
-    return np.asarray((low + high) / 2).round(9)
-
-
-def score_counts(scores: FloatArray) -> NDArray[np.int64]:
-    """Cells by score, ``(marker, bin)``; cells without a score are left out."""
-    n_markers = scores.shape[1]
-    bins = np.minimum(np.nan_to_num(scores) * N_BINS, N_BINS - 1).astype(np.int64)
-    flat = (bins + N_BINS * np.arange(n_markers))[np.isfinite(scores)]
-    return np.bincount(flat, minlength=n_markers * N_BINS).reshape(n_markers, N_BINS)
+    return np.asarray(np.clip(n_positive / np.maximum(n_scored, 1), *BASE_RATE))
 
 
 def rule_evidence(
@@ -111,13 +88,13 @@ def rule_evidence(
     base
         Share of positive cells of each marker.
     noise
-        Probability that a rule does not hold in a cell of its type.
+        Share of the cells of a type that do not follow a rule of it.
 
     Examples
     --------
     >>> scores = np.array([[0.9], [0.5], [np.nan]])
     >>> rule_evidence(scores, [Rule.of("CD3", True)], {"CD3": 0}, np.array([0.1]), 0.05).round(2)
-    array([[1.56],
+    array([[1.57],
            [0.  ],
            [0.  ]])
     """
@@ -126,7 +103,7 @@ def rule_evidence(
     out = np.empty((len(scores), len(rules)))
     for k, rule in enumerate(rules):
         then, before = _holds(rule, after, column), _holds(rule, base[None], column)
-        out[:, k] = (1 - noise) * then / before + noise * (1 - then) / (1 - before)
+        out[:, k] = (1 - noise) * then / before + noise
     return np.log(out)
 
 

@@ -17,7 +17,7 @@ UNASSIGNED = "unassigned"
 """Name of cells of which no type is likely enough."""
 
 NOISE = 0.05
-"""A rule does not hold in so many cells of its type.
+"""So many cells of a type do not follow a rule of it; then the marker is as in any cell.
 
 Types of real tissue express what the literature says in all but a few per cent of their cells, and
 of calls at 0.5 about as many are wrong; ``docs/design/annotation.md`` has other values tried.
@@ -63,7 +63,7 @@ class TypeModel:
     base, threshold
         Of each marker: share of positive cells, and score that speaks neither for nor against.
     noise
-        Probability that a rule does not hold in a cell of its type.
+        Share of the cells of a type that do not follow a rule of it.
     """
 
     names: tuple[str, ...]

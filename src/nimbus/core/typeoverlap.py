@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nimbus._check import listed
@@ -45,10 +45,11 @@ class Overlap:
 
 
 def told_apart(rules: TypeRules) -> tuple[TypeRules, tuple[Overlap, ...]]:
-    """Rules in which equal types are one type, and all that overlaps.
+    """Rules that say of each cell at most one type, and all that overlaps.
 
-    Equal types go on under their names, parted by `OR`. A type without a rule is left out. Nested
-    types stay: the finer one is named where its own markers speak for it.
+    Equal types go on under their names, parted by `OR`. A type without a rule is left out. Of
+    nested types the finer stands below the broader, which keeps the cells that the finer does not
+    fit.
 
     Examples
     --------
@@ -57,8 +58,10 @@ def told_apart(rules: TypeRules) -> tuple[TypeRules, tuple[Overlap, ...]]:
     >>> values = np.array([[1, -1], [1, -1], [1, 1], [-1, -1]])
     >>> matrix = AssignmentMatrix(("T", "NKT", "CD8 T", "X"), ("CD3", "CD8"), values)
     >>> rules, overlaps = told_apart(TypeRules.of_matrix(matrix))
-    >>> rules.names
-    ('T / NKT', 'CD8 T')
+    >>> for one in rules.signatures:
+    ...     print(one.path, *one.rules)
+    ('T / NKT',) CD3+ CD8-
+    ('T / NKT', 'CD8 T') CD3+ CD8+
     >>> for overlap in overlaps:
     ...     print(overlap)
     no rule is left of 'X'
@@ -69,11 +72,61 @@ def told_apart(rules: TypeRules) -> tuple[TypeRules, tuple[Overlap, ...]]:
     silent = [name for name in rules.names if name not in {one.name for one in loud}]
     groups = _equal(loud)
     names = {name: OR.join(group) for group in groups for name in group}
-    merged = TypeRules(loud).renamed(names)
-    merged = TypeRules(tuple(dict.fromkeys(merged.signatures)))
+    merged = tuple(dict.fromkeys(TypeRules(loud).renamed(names).signatures))
     overlaps = [Overlap("silent", (name,)) for name in silent]
     overlaps += [Overlap("same", group) for group in groups]
-    return merged, (*overlaps, *_nested(merged.signatures))
+    nested = tuple(_nested(merged))
+    if all(len(one.path) == 1 for one in merged):
+        merged = _with_levels(merged)
+    return TypeRules(_exclusive(merged)), (*overlaps, *nested)
+
+
+def _with_levels(signatures: Sequence[Signature]) -> tuple[Signature, ...]:
+    """Rows of a matrix below those that they are a finer kind of, the broadest first."""
+    return tuple(
+        replace(
+            one,
+            path=(
+                *(
+                    broad.name
+                    for broad in sorted(signatures, key=lambda other: len(other.rules))
+                    if set(broad.rules) < set(one.rules)
+                ),
+                one.name,
+            ),
+        )
+        for one in signatures
+    )
+
+
+def _exclusive(signatures: Sequence[Signature]) -> tuple[Signature, ...]:
+    """Each also without the signatures below it, so that a cell fits one of them."""
+    found = []
+    for one in signatures:
+        finer = [
+            tuple(rule for rule in other.rules if rule not in one.rules)
+            for other in signatures
+            if one.name in other.path[:-1] and set(one.rules) < set(other.rules)
+        ]
+        found.append(replace(one, rules=(*_plain(one.rules), *_none_of(finer))))
+    return tuple(found)
+
+
+def _plain(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Negated rules said without it where that can be."""
+    return tuple(Rule(one.clauses).negation() if one.negated else one for one in rules)
+
+
+def _none_of(finer: Iterable[Sequence[Rule]]) -> tuple[Rule, ...]:
+    """Rules that none of these holds whole; one that follows from another is left out."""
+    wholes = {
+        tuple(clause for rule in rules if not rule.negated for clause in rule.clauses)
+        for rules in finer
+    }
+    least = [
+        one for one in wholes if one and not any(set(other) < set(one) for other in wholes if other)
+    ]
+    return tuple(Rule(clauses).negation() for clauses in sorted(least, key=str))
 
 
 def _equal(signatures: Sequence[Signature]) -> list[tuple[str, ...]]:

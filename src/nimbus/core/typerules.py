@@ -57,6 +57,23 @@ class Rule:
         """Markers that it speaks of, each once."""
         return tuple(dict.fromkeys(one.marker for clause in self.clauses for one in clause))
 
+    def negation(self) -> Rule:
+        """The rule that holds where this one does not; without `negated` where that can be said.
+
+        Examples
+        --------
+        >>> both = Rule(((Literal("CD4", True),), (Literal("CD8", False),)))
+        >>> str(both.negation()), str(both.negation().negation())
+        ('CD4- or CD8+', 'CD4+ and CD8-')
+        """
+        if self.negated:
+            return Rule(self.clauses)
+        if all(len(clause) == 1 for clause in self.clauses):
+            return Rule((tuple(_flipped(one) for (one,) in self.clauses),))
+        if len(self.clauses) == 1:
+            return Rule(tuple((_flipped(one),) for one in self.clauses[0]))
+        return Rule(self.clauses, negated=True)
+
     def without(self, markers: Collection[str]) -> Rule | None:
         """What is left of it when nothing is known of these markers; ``None`` where nothing is."""
         if self.negated:  # "not both" says nothing more once one of both is unknown
@@ -190,6 +207,10 @@ class TypeRules:
     def from_json(cls, text: str) -> TypeRules:
         """What :meth:`to_json` wrote."""
         return cls(tuple(_signature(one) for one in json.loads(text)))
+
+
+def _flipped(one: Literal) -> Literal:
+    return Literal(one.marker, not one.positive)
 
 
 def _signature(read: Mapping[str, Any]) -> Signature:

@@ -1,6 +1,7 @@
 """Scores and what follows from them."""
 
 from .annotate import annotate
+from .annotation_evidence import annotation_evidence
 from .calibrate import calibrate
 from .call import call
 from .cluster import cluster
@@ -13,6 +14,7 @@ from .score import score
 
 __all__ = [
     "annotate",
+    "annotation_evidence",
     "calibrate",
     "call",
     "cluster",

@@ -46,15 +46,15 @@ class TypeInput:
         Scores of the markers of `rules`.
     look
         What is a score.
-    counts
-        Cells by score, ``(marker, bin)``.
+    base
+        Share of positive cells of each marker.
     """
 
     rules: TypeRules
     overlaps: tuple[Overlap, ...]
     given: ClusterInput
     look: Look
-    counts: NDArray[np.int64]
+    base: NDArray[np.float64]
 
 
 def rules_for(
@@ -92,14 +92,20 @@ def rules_for(
 
 
 def read_scores(
-    table: AnnData, rules: TypeRules, *, layer: str | None, n_jobs: int | None
+    table: AnnData,
+    rules: TypeRules,
+    *,
+    layer: str | None,
+    threshold: Threshold,
+    n_jobs: int | None,
 ) -> TypeInput:
     """Survey the scores, and find which types their markers tell apart.
 
     Raises
     ------
     ValueError
-        An unknown layer, values that are no scores, or no marker has any.
+        An unknown layer, values that are no scores, no marker has any, or a threshold that cannot
+        be.
 
     Warns
     -----
@@ -110,11 +116,12 @@ def read_scores(
     given = read_input(
         table, layer=layer, obsm=None, markers=markers, restrict_to=None, n_jobs=n_jobs
     )
-    look = Look(0.0 if np.issubdtype(given.array.dtype, np.integer) else None)
+    whole = np.issubdtype(given.array.dtype, np.integer)
+    look = Look(_cuts(table, threshold, given), 0.0 if whole else None)
     found = _surveyed(given, look)
-    scored = np.asarray(found.counts.sum(axis=1) > 0)
+    scored = found.n_scored > 0
     if not scored.all():
-        gone = [name for name, there in zip(markers, scored, strict=True) if not there]
+        gone = [name for name, there in zip(markers, scored.tolist(), strict=True) if not there]
         rules = _some_left(rules.without_markers(gone), f"the scores in {given.source}")
         warnings.warn(
             f"no cell has a score of {listed(gone)} in {given.source}; rules on them say nothing",
@@ -129,35 +136,33 @@ def read_scores(
         markers=tuple(given.markers[k] for k in kept),
         columns=tuple(given.columns[k] for k in kept),
     )
-    return TypeInput(rules, overlaps, given, look, found.counts[kept])
+    base = base_rates(found.n_positive[kept], found.n_scored[kept])
+    return TypeInput(rules, overlaps, given, replace(look, threshold=look.threshold[kept]), base)
 
 
-def model_of(
-    table: AnnData, found: TypeInput, *, threshold: Threshold, priors: Priors, noise: float
-) -> TypeModel:
+def model_of(found: TypeInput, *, priors: Priors, noise: float) -> TypeModel:
     """How common markers and types are.
 
     Raises
     ------
     ValueError
-        A threshold or a prior that cannot be.
+        Priors that cannot be.
     """
-    markers = found.given.markers
-    cut = _cuts(table, threshold, found.given)
     shares = None if isinstance(priors, str) else _shares(priors, found)
     model = type_model(
         found.rules,
-        markers=markers,
-        base=base_rates(found.counts, cut),
-        threshold=cut,
+        markers=found.given.markers,
+        base=found.base,
+        threshold=found.look.threshold,
         noise=noise,
         shares=shares,
     )
     if priors != "estimated":
         return model
-    step = -(-table.n_obs // MOST_FOR_PRIORS)
-    chosen = np.arange(table.n_obs) % step == 0
-    scores = found.look.scores(gather(found.given.rows(), chosen).array)
+    rows = found.given.rows()
+    n_cells = rows.shape[0]
+    chosen = np.arange(n_cells) % -(-n_cells // MOST_FOR_PRIORS) == 0
+    scores = found.look.scores(gather(rows, chosen).array)
     return replace(model, prior=estimated_prior(model, model.evidence(np.clip(scores, 0, 1))))
 
 

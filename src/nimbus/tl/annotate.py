@@ -77,7 +77,7 @@ def annotate(  # noqa: PLR0913 - the public signature
         Score that speaks neither for nor against a marker: a number, ``{marker: number}``, or the
         key of :func:`nimbus.tl.calibrate`.
     noise
-        Probability that a cell does not express a marker as the assignment says of its type.
+        Share of the cells of a type that do not follow what the assignment says of a marker.
     exclude_markers, exclude_types
         Markers and types to pass over.
     posterior
@@ -140,8 +140,8 @@ def annotate(  # noqa: PLR0913 - the public signature
     rules = rules_for(
         table, assignment, exclude_markers=exclude_markers, exclude_types=exclude_types
     )
-    found = read_scores(table, rules, layer=layer, n_jobs=n_jobs)
-    model = model_of(table, found, threshold=threshold, priors=priors, noise=noise)
+    found = read_scores(table, rules, layer=layer, threshold=threshold, n_jobs=n_jobs)
+    model = model_of(found, priors=priors, noise=noise)
     work = Name(model, found.look, confidence, posterior, None if group is None else len(groups))
     named = all_named(found.given.rows().map(work, beside=group))
     if group is None:
