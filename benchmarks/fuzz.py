@@ -38,8 +38,9 @@ MEMORY = 2**30
 CPU_SECONDS = 10.0
 """Of one damaged file."""
 
-SILENCE = 120.0
-"""Seconds without a sign of life after which a child is taken as hung."""
+SILENCE = 600.0
+"""Seconds without a sign of life after which a child is taken as hung; on a busy machine the start
+alone takes minutes."""
 
 
 class TooLongError(Exception):

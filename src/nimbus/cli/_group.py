@@ -40,6 +40,7 @@ COMMANDS = (
     CommandEntry("score", "Score the cells of a SpatialData store, or of folders of TIFFs."),
     CommandEntry("doctor", "Show versions and devices, and test that scores are right."),
     CommandEntry("evaluate", "Measure how good scores are where the truth is known."),
+    CommandEntry("export", "Write a model as ONNX, for other programs and runtimes."),
     CommandEntry("finetune", "Train a model further on a few labelled cells."),
     CommandEntry("models", "List the models, or show the card of one."),
     CommandEntry("train", "Train a network, as a configuration says."),

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import _checkup as checkup
     from . import _demonstrate as demonstrate
+    from . import _exporting as exporting
     from . import _judge as judge
     from . import _measure as measure
     from . import _tuning as tuning
 
-__all__ = ["checkup", "demonstrate", "judge", "measure", "tuning"]
+__all__ = ["checkup", "demonstrate", "exporting", "judge", "measure", "tuning"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .checkpoint import convert, load_checkpoint, save_checkpoint
     from .device import available_devices, choose_device, choose_dtype
     from .load import LoadedModel, load_model
+    from .onnx import export_onnx
     from .predictor import NetPredictor, make_predictor
     from .state import CheckpointError
     from .unet import UNet
@@ -32,6 +33,7 @@ _LAZY = {
     "choose_device": "device",
     "choose_dtype": "device",
     "convert": "checkpoint",
+    "export_onnx": "onnx",
     "load_checkpoint": "checkpoint",
     "load_model": "load",
     "make_predictor": "predictor",
@@ -56,6 +58,7 @@ __all__ = [
     "choose_device",
     "choose_dtype",
     "convert",
+    "export_onnx",
     "list_models",
     "load_checkpoint",
     "load_model",
