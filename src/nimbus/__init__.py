@@ -18,11 +18,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, io, pl, pp, tl, train
+    from . import datasets, gui, io, pl, pp, tl, train
 
 __version__ = version("nimbus-spatial")
 
-__all__ = ["datasets", "io", "pl", "pp", "tl", "train"]
+__all__ = ["datasets", "gui", "io", "pl", "pp", "tl", "train"]
 
 
 def __getattr__(name: str) -> Any:

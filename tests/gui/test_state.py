@@ -1,4 +1,3 @@
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -67,7 +66,7 @@ class TestEditing:
     def test_a_click_moves_only_where_that_was_chosen(self, state):
         chosen = state.select([0])
         assert chosen.click_metacluster(1).selected == {0, 2, 3}
-        assert replace(chosen, click="move").click_metacluster(1).clusters.metacluster[0] == 1
+        assert chosen.clicking("move").click_metacluster(1).clusters.metacluster[0] == 1
 
     def test_a_new_metacluster_has_the_next_number_as_its_name_or_a_given_one(self, state):
         assert state.select([0, 2]).new().clusters.names[3] == "3"
@@ -180,4 +179,4 @@ class TestView:
             with pytest.raises(ValueError, match="does not exist"):
                 wrong(state.view)
         with pytest.raises(ValueError, match="no marker"):
-            View.of([], n_metaclusters=1)
+            View.of([])

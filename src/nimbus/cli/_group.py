@@ -42,6 +42,7 @@ COMMANDS = (
     CommandEntry("evaluate", "Measure how good scores are where the truth is known."),
     CommandEntry("export", "Write a model as ONNX, for other programs and runtimes."),
     CommandEntry("finetune", "Train a model further on a few labelled cells."),
+    CommandEntry("gui", "Merge and name metaclusters in a browser, beside the tissue."),
     CommandEntry("models", "List the models, or show the card of one."),
     CommandEntry("train", "Train a network, as a configuration says."),
 )

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from . import _exporting as exporting
     from . import _judge as judge
     from . import _measure as measure
+    from . import _serving as serving
     from . import _tuning as tuning
 
-__all__ = ["checkup", "demonstrate", "exporting", "judge", "measure", "tuning"]
+__all__ = ["checkup", "demonstrate", "exporting", "judge", "measure", "serving", "tuning"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ def marker_values(table: AnnData, marker: str, layer: str) -> NDArray[np.float64
     """
     markers = [str(name) for name in table.var_names]
     require_known("marker", [marker], markers)
-    values: NDArray[np.float64] = _dense(table.layers[layer][:, [markers.index(marker)]])
+    values: NDArray[np.float64] = dense(table.layers[layer][:, [markers.index(marker)]])
     return values.astype(np.float64)[:, 0]
 
 
@@ -42,7 +42,7 @@ def layer_values(table: AnnData, layer: str, columns: list[int]) -> AnyArray:
     >>> layer_values(table, "gold", [1])
     array([[-1]], dtype=int8)
     """
-    return _dense(table.layers[layer][:, columns])
+    return dense(table.layers[layer][:, columns])
 
 
 def scores_or_labels(values: AnyArray) -> FloatArray:
@@ -62,5 +62,6 @@ def scores_or_labels(values: AnyArray) -> FloatArray:
     return floats
 
 
-def _dense(part: Any) -> AnyArray:
+def dense(part: Any) -> AnyArray:
+    """The same values, not sparse."""
     return np.asarray(part.toarray() if issparse(part) else part)

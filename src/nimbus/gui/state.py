@@ -54,7 +54,7 @@ class State:
     @classmethod
     def of(cls, clusters: ClusterMap, *, markers: Sequence[str]) -> State:
         """A state in which nothing is selected and all markers are shown."""
-        return cls(clusters, View.of(markers, n_metaclusters=len(clusters.names)))
+        return cls(clusters, View.of(markers))
 
     @property
     def whole(self) -> tuple[int, ...]:
@@ -116,6 +116,10 @@ class State:
         if not stranger:
             raise ClusterMapError("all selected nodes are in that metacluster already")
         return self._edited(self.clusters.move(self.selected, metacluster))
+
+    def clicking(self, click: Click) -> State:
+        """Another meaning of a click on a metacluster."""
+        return replace(self, click=click)
 
     def click_metacluster(self, metacluster: int) -> State:
         """A click on a metacluster: selects it, or moves the selection there."""

@@ -40,17 +40,17 @@ class View:
         Values of the first and the last colour, for each of both.
     search
         Text that is looked for.
-    n_metaclusters
-        Number of metaclusters to cut again at.
     marker
         Marker of the histogram and of the colours on grid and tree; ``None`` of the latter shows
         metaclusters.
     field, channel
         Tissue beside it; ``None`` where there is none.
+    all_cells
+        Where nothing is selected, all cells are coloured.
 
     Examples
     --------
-    >>> view = View.of(["CD3", "CD20", "CD8"], n_metaclusters=5)
+    >>> view = View.of(["CD3", "CD20", "CD8"])
     >>> view.moved("CD8", -1).hide(["CD3"]).shown_markers
     ('CD8', 'CD20')
     """
@@ -63,18 +63,18 @@ class View:
     score_range: tuple[float, float] = SCORE_RANGE
     zscore_range: tuple[float, float] = ZSCORE_RANGE
     search: str = ""
-    n_metaclusters: int = 1
     marker: str = ""
     by_marker: bool = False
     field: str | None = None
     channel: str | None = None
+    all_cells: bool = False
 
     @classmethod
-    def of(cls, markers: Sequence[str], *, n_metaclusters: int) -> View:
+    def of(cls, markers: Sequence[str]) -> View:
         """All markers in the order of the table."""
         if not markers:
             raise ValueError("there is no marker to show")
-        return cls(tuple(markers), n_metaclusters=n_metaclusters, marker=markers[0])
+        return cls(tuple(markers), marker=markers[0])
 
     @property
     def shown_markers(self) -> tuple[str, ...]:
@@ -120,9 +120,9 @@ class View:
         """Field and channel beside it."""
         return replace(self, field=field, channel=channel)
 
-    def with_number(self, n_metaclusters: int) -> View:
-        """Number of metaclusters to cut again at."""
-        return replace(self, n_metaclusters=int(n_metaclusters))
+    def with_cells(self, all_cells: bool) -> View:
+        """All cells, or the selected ones."""
+        return replace(self, all_cells=all_cells)
 
     def hide(self, markers: Sequence[str]) -> View:
         """Hide these markers, and show all others; one has to stay."""

@@ -1,0 +1,196 @@
+"""All figures of nodes and metaclusters, drawn from a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import panel as pn
+from bokeh.layouts import column, row
+from bokeh.models import BasicTicker, ColorBar, LinearColorMapper, Range1d, Spacer
+from matplotlib import colormaps
+from matplotlib.colors import Normalize, to_hex
+
+from nimbus.cluster.edits import NO_METACLUSTER
+from nimbus.data.profiles import Profiles
+
+from .blocks import Block, metacluster_block, node_block, profiles_of, tree_lines
+from .desk import Facts
+from .heatmap import Heatmap, set_counts_range
+from .look import (
+    COUNTS_HEIGHT,
+    FONT,
+    SCORE_COLORS,
+    STRIP_HEIGHT,
+    TREE_HEIGHT,
+    TREE_WIDTH,
+    ZSCORE_COLORS,
+)
+from .markertree import MarkerTree
+from .nodeplot import NodePlot
+from .state import State
+
+GROUPS_WIDTH = 400
+"""Pixels of the heatmap of metaclusters."""
+
+UNKNOWN = "#c8ced4"
+"""Of a node that belongs to no metacluster."""
+
+
+class Charts:
+    """Heatmaps, their trees, and the nodes on grid or tree.
+
+    Parameters
+    ----------
+    facts
+        What no click changes.
+    on_node
+        Called with a node, the row of a marker or -1, and whether shift was held.
+    on_metacluster
+        The same with a metacluster.
+    on_nodes
+        Called with the nodes of a box or a lasso.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        on_node: Callable[[int, int, bool], None],
+        on_metacluster: Callable[[int, int, bool], None],
+        on_nodes: Callable[[list[int]], None],
+    ) -> None:
+        self._facts, self._on_nodes = facts, on_nodes
+        self._profiles: Profiles | None = None
+        self._drawn: State | None = None
+        self.mapper = LinearColorMapper(palette=SCORE_COLORS, low=0, high=1)
+        self._rows = Range1d(1, 0)
+        self.tree = MarkerTree(self._rows)
+        shared = {"mapper": self.mapper, "rows": self._rows}
+        self.nodes = Heatmap("nodes", **shared, names=True, on_column=on_node, on_span=on_nodes)
+        self.groups = Heatmap(
+            "metaclusters",
+            **shared,
+            names=False,
+            on_column=on_metacluster,
+            on_span=self._metaclusters_within,
+        )
+        self.points = NodePlot(
+            facts.nodes.counts,
+            on_node=lambda node, held: on_node(node, -1, held),
+            on_nodes=on_nodes,
+        )
+        self.root = self._layout()
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Markers in the order they are shown."""
+        return () if self._profiles is None else self._profiles.markers
+
+    @property
+    def order(self) -> list[int]:
+        """Nodes in the order they are shown."""
+        return [] if self.nodes.block is None else [int(k) for k in self.nodes.block.ids]
+
+    def refresh(self, state: State) -> None:
+        """Show a state: only what another selection changes, where that is all."""
+        before, self._drawn = self._drawn, state
+        self._color(state)
+        if before is None or _arrangement(before) != _arrangement(state):
+            self._profiles = profiles_of(self._facts.nodes, state)
+            self._draw(state, self._profiles)
+        else:
+            node, group = self._blocks(state)
+            self.nodes.redraw_selection(node)
+            self.groups.redraw_selection(group)
+        if state.view.layout in ("grid", "tree"):
+            self._draw_points(state, anew=before is None or before.view.layout != state.view.layout)
+
+    def _blocks(self, state: State) -> tuple[Block, Block]:
+        profiles = self._profiles or profiles_of(self._facts.nodes, state)
+        node = node_block(profiles, state, rare=self._facts.rare, stability=self._facts.stability)
+        return node, metacluster_block(profiles, state)
+
+    def _draw(self, state: State, profiles: Profiles) -> None:
+        node, group = self._blocks(state)
+        n_markers = len(profiles.markers)
+        self._rows.update(start=n_markers, end=0)
+        self.nodes.draw(node, profiles.markers)
+        self.groups.draw(group, profiles.markers)
+        either = bool(node.tree[0]) or bool(group.tree[0])
+        self.nodes.tree.visible = self.groups.tree.visible = either
+        self._above.height = COUNTS_HEIGHT + STRIP_HEIGHT + 4 + either * (TREE_HEIGHT + 2)
+        set_counts_range((self.nodes, self.groups), float(profiles.counts.max()))
+        self.tree.draw(tree_lines(profiles.marker_tree), n_markers)
+        points = state.view.layout in ("grid", "tree")
+        self._columns.visible, self.points.root.visible = not points, points
+
+    def _draw_points(self, state: State, *, anew: bool) -> None:
+        layout, facts = state.view.layout, self._facts
+        if anew:
+            edges = facts.edges if layout == "tree" else facts.edges[:0]
+            self.points.place(facts.places[layout], edges)
+        own = state.clusters.metacluster
+        known = state.clusters.names | {NO_METACLUSTER: ""}
+        colors = state.clusters.colors | {NO_METACLUSTER: UNKNOWN}
+        by_marker = state.view.by_marker
+        found = set(state.found_nodes())
+        self.points.draw(
+            self._marker_colors(state) if by_marker else [colors[m] for m in own],
+            [known[m] for m in own],
+            np.array([k in state.selected for k in range(len(own))]),
+            np.array([k in found for k in range(len(own))]),
+        )
+
+    def _marker_colors(self, state: State) -> list[str]:
+        values = self._facts.nodes.means[:, self._facts.nodes.markers.index(state.view.marker)]
+        scaled = Normalize(*state.view.score_range, clip=True)(values)
+        return [to_hex(color) for color in colormaps["viridis"](np.asarray(scaled))]
+
+    def _color(self, state: State) -> None:
+        low, high = state.view.limits
+        palette = ZSCORE_COLORS if state.view.zscore else SCORE_COLORS
+        if self.mapper.palette != palette:
+            self.mapper.palette = palette
+        self.mapper.update(low=low, high=high)
+
+    def _metaclusters_within(self, metaclusters: list[int]) -> None:
+        if self._drawn is not None:
+            clusters = self._drawn.clusters
+            self._on_nodes([node for m in metaclusters for node in clusters.nodes_of(m)])
+
+    def _layout(self) -> Any:
+        self._above = Spacer(height=COUNTS_HEIGHT + STRIP_HEIGHT + 4, width=TREE_WIDTH)
+        bar = ColorBar(
+            color_mapper=self.mapper,
+            ticker=BasicTicker(desired_num_ticks=4),
+            width=10,
+            height=120,
+            major_label_text_font=FONT,
+            major_label_text_font_size="10.5px",
+            background_fill_color=None,
+            padding=4,
+        )
+        self.groups.heat.add_layout(bar, "right")
+        for one in (self.groups.tree, self.groups.counts, self.groups.strip, self.groups.heat):
+            one.min_border_right = 56
+        left = column(self._above, self.tree.root, spacing=2)
+        self._columns = row(left, self.nodes.root, sizing_mode="stretch_width", spacing=0)
+        self.points.root.visible = False
+        both = column(self._columns, self.points.root, sizing_mode="stretch_width")
+        self.groups.root.update(width=GROUPS_WIDTH, sizing_mode="fixed")
+        whole = row(both, self.groups.root, sizing_mode="stretch_width", spacing=0)
+        return pn.pane.Bokeh(whole, sizing_mode="stretch_width", margin=0)
+
+
+def _arrangement(state: State) -> tuple[object, ...]:
+    """What columns and rows depend on."""
+    view = state.view
+    return (
+        state.clusters.now,
+        view.markers if view.by_hand else None,
+        view.hidden,
+        view.zscore,
+        view.layout,
+    )

@@ -1,0 +1,96 @@
+"""Buttons and fields in the look of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import panel as pn
+
+from .look import BUTTONS, FIELDS, TEXT
+
+GAP = (3, 3)
+"""Pixels around a control: above and below, left and right."""
+
+
+def button(label: str, name: str, *, primary: bool = False) -> Any:
+    """A button; `name` is a CSS class, by which a test finds it."""
+    return pn.widgets.Button(
+        label=label,
+        color="primary" if primary else "default",
+        stylesheets=[BUTTONS],
+        css_classes=[name],
+        margin=GAP,
+        align="end",
+    )
+
+
+def download(label: str, name: str, **more: Any) -> Any:
+    """A button that saves a file; it is made when it is clicked."""
+    return pn.widgets.FileDownload(
+        label=label,
+        embed=False,
+        auto=True,
+        stylesheets=[BUTTONS],
+        css_classes=[name],
+        margin=GAP,
+        align="end",
+        **more,
+    )
+
+
+def select(
+    label: str, name: str, *, width: int, options: Sequence[str] | Mapping[str, Any] = ()
+) -> Any:
+    """A list to choose one of."""
+    return pn.widgets.Select(
+        label=label,
+        options=dict(options) if isinstance(options, Mapping) else list(options),
+        width=width,
+        stylesheets=[FIELDS],
+        css_classes=[name],
+        margin=GAP,
+    )
+
+
+def several(label: str, name: str, options: Sequence[str], *, width: int, size: int) -> Any:
+    """A list to choose some of."""
+    return pn.widgets.MultiSelect(
+        label=label,
+        options=list(options),
+        size=size,
+        width=width,
+        stylesheets=[FIELDS],
+        css_classes=[name],
+        margin=GAP,
+    )
+
+
+def text(label: str, name: str, *, hint: str = "", width: int = 180) -> Any:
+    """A field for text."""
+    return pn.widgets.TextInput(
+        label=label,
+        placeholder=hint,
+        width=width,
+        stylesheets=[FIELDS],
+        css_classes=[name],
+        margin=GAP,
+    )
+
+
+def radio(options: Sequence[str] | Mapping[str, Any], name: str) -> Any:
+    """Buttons of which one is pressed."""
+    return pn.widgets.RadioButtonGroup(
+        options=dict(options) if isinstance(options, Mapping) else list(options),
+        value=next(iter(options.values())) if isinstance(options, Mapping) else options[0],
+        stylesheets=[BUTTONS],
+        css_classes=[name],
+        margin=GAP,
+        align="end",
+    )
+
+
+def html(name: str, content: str = "", **more: Any) -> Any:
+    """A piece of HTML; who fills it escapes what people wrote."""
+    given = {"margin": (0, 4), "sizing_mode": "stretch_width"} | more
+    return pn.pane.HTML(content, css_classes=[name], stylesheets=[TEXT], **given)

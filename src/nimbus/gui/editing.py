@@ -1,0 +1,150 @@
+"""Section of the page that edits: move, new, rename, colour, undo, redo, cut again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any, TypeAlias
+
+import panel as pn
+
+from nimbus._types import IntArray
+
+from .controls import button, html, radio, select, text
+from .look import FIELDS
+from .state import State
+
+Step: TypeAlias = Callable[[State], State]
+Do: TypeAlias = Callable[[Step], None]
+"""Makes a step and shows the state after it, or why it cannot be made."""
+
+
+class Editing:
+    """Controls that change metaclusters.
+
+    Parameters
+    ----------
+    do
+        Makes a step.
+    recut
+        Finds another number of metaclusters.
+    counts
+        Cells of each node.
+    """
+
+    def __init__(self, do: Do, recut: Callable[[int], None], counts: IntArray) -> None:
+        self._do, self._recut, self._counts = do, recut, counts
+        self._state: State | None = None
+        self._quiet = False
+        self.undo, self.redo = button("↶ Undo", "undo"), button("↷ Redo", "redo")
+        self.clear = button("Clear", "clear")
+        self.target = select("Move selection to", "target", width=165)
+        self.move = button("Move", "move", primary=True)
+        self.new_name = text("New from selection", "new-name", hint="name (optional)", width=150)
+        self.new = button("Create", "new", primary=True)
+        self.click = radio({"Click selects": "select", "Click moves here": "move"}, "click")
+        self.who = select("Metacluster", "who", width=165)
+        self.name = text("Name", "name", width=170)
+        self.color = pn.widgets.ColorPicker(
+            label="Colour", width=52, margin=(3, 3), stylesheets=[FIELDS], css_classes=["color"]
+        )
+        self.rename = button("Rename", "rename", primary=True)
+        self.problem = html("problem", height=18)
+        self.number = pn.widgets.IntInput(
+            label="Metaclusters",
+            start=1,
+            end=max(1, int((counts > 0).sum())),
+            width=82,
+            margin=(3, 3),
+            stylesheets=[FIELDS],
+            css_classes=["number"],
+        )
+        self.recut = button("Cut again", "recut")
+        self.chosen = html("chosen", width=190, align="end", sizing_mode="fixed")
+        self._wire()
+
+    def refresh(self, state: State) -> None:
+        """Show a state; none of it is an edit."""
+        before, self._state = self._state, state
+        self._quiet = True
+        self.undo.disabled = not state.clusters.done
+        self.redo.disabled = not state.clusters.undone
+        for one in (self.move, self.new, self.clear):
+            one.disabled = not state.selected
+        self.chosen.object = self._told(state)
+        self.click.value = state.click
+        if before is None or before.clusters.now != state.clusters.now:
+            options = {name: number for number, name in state.clusters.names.items()}
+            for one in (self.target, self.who):
+                kept = (
+                    one.value if one.value in state.clusters.names else next(iter(options.values()))
+                )
+                one.param.update(options=options, value=kept)
+            self.number.value = len(options)
+        if state.touched and (before is None or before.selected != state.selected):
+            self.who.value = state.touched[0]
+        self._show_name()
+        self._quiet = False
+
+    def _told(self, state: State) -> str:
+        if not state.selected:
+            return '<span class="faint">Nothing is selected: click on columns or cells.</span>'
+        cells = int(self._counts[sorted(state.selected)].sum())
+        share = cells / max(1, int(self._counts.sum()))
+        n = len(state.selected)
+        return f"<b>{n} node{'s' * (n > 1)}</b>, {cells:,} cells ({share:.1%}) selected"
+
+    def _wire(self) -> None:
+        do = self._do
+        self.undo.on_click(lambda _: do(State.undo))
+        self.redo.on_click(lambda _: do(State.redo))
+        self.clear.on_click(lambda _: do(State.clear))
+        self.move.on_click(lambda _: do(lambda s: s.move(self.target.value)))
+        self.new.on_click(lambda _: self._create())
+        self.rename.on_click(lambda _: self._rename())
+        self.name.param.watch(lambda _: self._rename(), "enter_pressed")
+        self.new_name.param.watch(lambda _: self._create(), "enter_pressed")
+        self.name.param.watch(lambda event: self._check(event.new), "value_input")
+        self.who.param.watch(lambda _: self._show_name(), "value")
+        self.click.param.watch(
+            lambda e: None if self._quiet else do(lambda s: s.clicking(e.new)), "value"
+        )
+        self.color.param.watch(self._recolor, "value")
+        self.recut.on_click(lambda _: self._recut(self.number.value))
+
+    def _create(self) -> None:
+        name = (self.new_name.value_input or "").strip()
+        before = self._state
+        self._do(lambda s: s.new(name or None))
+        if self._state is not before:
+            self.new_name.param.update(value="", value_input="")
+
+    def _rename(self) -> None:
+        name = (self.name.value_input or "").strip()
+        self._check(name)
+        if not self.problem.object:
+            self._do(lambda s: s.rename(self.who.value, name))
+
+    def _check(self, name: str) -> None:
+        """Tell at once, beside the field, why a name cannot be given."""
+        told = (
+            "" if self._state is None else self._state.problem_of_name(self.who.value, name.strip())
+        )
+        self.problem.object = f'<span class="wrong">{escape(told)}</span>' if told else ""
+        self.rename.disabled = bool(told)
+
+    def _show_name(self) -> None:
+        if self._state is None or self.who.value not in self._state.clusters.names:
+            return
+        name = self._state.clusters.names[self.who.value]
+        self.name.param.update(value=name, value_input=name)
+        self.color.value = self._state.clusters.colors[self.who.value]
+        self._check(name)
+
+    def _recolor(self, event: Any) -> None:
+        if (
+            not self._quiet
+            and self._state is not None
+            and self.who.value in self._state.clusters.names
+        ):
+            self._do(lambda s: s.recolor(self.who.value, event.new))

@@ -1,0 +1,222 @@
+"""The page: charts and controls around one state; it holds no logic of clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import panel as pn
+
+from .charts import Charts
+from .controls import html
+from .desk import Desk
+from .editing import Editing, Step
+from .exporting import export_buttons
+from .keys import keys
+from .look import SHEET
+from .markerpanel import MarkerPanel
+from .showing import Showing
+from .state import State
+from .tissuepanel import LATER_MS, TissuePanel
+
+STEPS = {"undo": State.undo, "redo": State.redo, "clear": State.clear}
+"""What keys do."""
+
+
+class Page:
+    """One person's view of a desk.
+
+    Parameters
+    ----------
+    desk
+        What all pages of the clustering share.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.state = desk, desk.state
+        self._document = pn.state.curdoc
+        self._waiting: set[Callable[[], None]] = set()
+        facts = desk.facts
+        self.charts = Charts(
+            facts,
+            on_node=self._on_node,
+            on_metacluster=self._on_metacluster,
+            on_nodes=lambda nodes: self.do(lambda s: s.select(nodes, add=True)),
+        )
+        self.editing = Editing(self.do, self._recut, facts.nodes.counts)
+        self.showing = Showing(self.do, facts.nodes.means[facts.nodes.counts > 0])
+        self.markers = MarkerPanel(self.do, facts.histograms, facts.nodes.markers)
+        self.tissue: TissuePanel | None = None
+        if facts.tissue is not None and facts.tissue.fields:
+            self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self._later)
+        self.title, self.status = html("title-bar"), html("status", width=330, sizing_mode="fixed")
+        self.message = html("message", height=18)
+
+    def do(self, step: Step) -> None:
+        """Make a step and show what became of it; one that cannot be made says why."""
+        try:
+            state = step(self.state)
+        except ValueError as error:
+            self.say(str(error))
+            return
+        self.say("")
+        self.state = state
+        self.desk.commit(state)
+        self.refresh()
+
+    def say(self, problem: str) -> None:
+        """Tell what went wrong; an empty text takes it back."""
+        told = f'<span class="wrong">{escape(problem)}</span>' if problem else ""
+        if self.message.object != told:
+            self.message.object = told
+
+    def refresh(self) -> None:
+        """Show the state."""
+        state = self.state
+        self.charts.refresh(state)
+        self.editing.refresh(state)
+        self.showing.refresh(state)
+        self.markers.refresh(state, self.charts.markers)
+        if self.tissue is not None:
+            self.tissue.refresh(state)
+        self._refresh_status()
+
+    def take_over(self) -> None:
+        """Take metaclusters that another page made, and the status."""
+        if self.desk.state.clusters is not self.state.clusters:
+            self.state = self.state.with_clusters(self.desk.state.clusters)
+            self.refresh()
+        self._refresh_status()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call from any thread, when the page is not at work."""
+        document = self._document
+        if document is not None and document.session_context is not None:
+            document.add_next_tick_callback(call)
+        else:
+            call()
+
+    def _refresh_status(self) -> None:
+        status, facts = self.desk.status, self.desk.facts
+        n_nodes = int((facts.nodes.counts > 0).sum())
+        self.status.object = f'<span class="{status.kind}">{escape(status.text)}</span>'
+        self.title.object = (
+            f'<span class="title">Metaclusters</span> &nbsp;<span class="what">'
+            f"{escape(facts.title)} · {n_nodes} nodes in {len(self.state.clusters.names)} "
+            f"metaclusters · {int(facts.nodes.counts.sum()):,} cells</span>"
+        )
+
+    def _on_node(self, node: int, row: int, held: bool) -> None:
+        if held:
+            self.do(lambda s: self._at(s.select_to(node, order=self.charts.order), row))
+        else:
+            self.do(lambda s: self._at(s.toggle(node), row))
+
+    def _on_metacluster(self, metacluster: int, row: int, _held: bool) -> None:
+        self.do(lambda s: self._at(s.click_metacluster(metacluster), row))
+
+    def _at(self, state: State, row: int) -> State:
+        """The histogram of the marker that was clicked."""
+        if not 0 <= row < len(self.charts.markers):
+            return state
+        return state.shown(state.view.with_marker(self.charts.markers[row]))
+
+    def _recut(self, n_metaclusters: int) -> None:
+        try:
+            self.state = self.desk.recut(n_metaclusters)
+        except ValueError as error:
+            self.say(str(error))
+            return
+        self.say("")
+        self.refresh()
+
+    def _later(self, call: Callable[[], None]) -> None:
+        if self._document is None or self._document.session_context is None:
+            call()
+        elif call not in self._waiting:
+            self._waiting.add(call)
+
+            def run() -> None:
+                self._waiting.discard(call)
+                call()
+
+            self._document.add_timeout_callback(run, LATER_MS)
+
+
+def build(desk: Desk) -> Any:
+    """A page of a desk, as a Panel layout for a notebook or a server."""
+    page = Page(desk)
+    page.refresh()
+
+    def told() -> None:
+        page.soon(page.take_over)
+
+    desk.listen(told)
+    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+        pn.state.on_session_destroyed(lambda _context: desk.leave(told))
+    return _layout(page)
+
+
+def _layout(page: Page) -> Any:
+    edit, show = page.editing, page.showing
+    bar = pn.Column(
+        pn.Row(
+            page.title,
+            page.status,
+            export_buttons(lambda: page.state.clusters, key=page.desk.facts.title),
+            sizing_mode="stretch_width",
+            margin=0,
+        ),
+        pn.FlexBox(
+            edit.undo,
+            edit.redo,
+            edit.chosen,
+            edit.clear,
+            edit.target,
+            edit.move,
+            edit.new_name,
+            edit.new,
+            edit.click,
+            show.search,
+            show.select_found,
+            show.found,
+            align_items="flex-end",
+            margin=0,
+        ),
+        page.message,
+        css_classes=["nimbus-bar"],
+        stylesheets=[SHEET],
+        sizing_mode="stretch_width",
+        margin=0,
+    )
+    charts = pn.Column(
+        pn.FlexBox(
+            show.layout, show.zscore, show.limits, edit.number, edit.recut, align_items="flex-end"
+        ),
+        page.charts.root,
+        pn.Row(edit.who, edit.name, edit.rename, edit.color, edit.problem, margin=0),
+        css_classes=["nimbus-card"],
+        stylesheets=[SHEET],
+        sizing_mode="stretch_width",
+        margin=(0, 10, 0, 0),
+    )
+    side = pn.Column(
+        *([] if page.tissue is None else [page.tissue.root]),
+        page.markers.root,
+        css_classes=["nimbus-card"],
+        stylesheets=[SHEET],
+        width=520,
+        margin=0,
+    )
+    return pn.Column(
+        bar,
+        pn.Row(charts, side, sizing_mode="stretch_width", margin=0),
+        keys(
+            lambda key: page.do({"undo": State.undo, "redo": State.redo, "clear": State.clear}[key])
+        ),
+        css_classes=["nimbus-page"],
+        stylesheets=[SHEET],
+        sizing_mode="stretch_width",
+        margin=0,
+    )

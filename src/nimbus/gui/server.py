@@ -1,0 +1,143 @@
+"""Serves the page to one person: loopback, a token in the address, one origin."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bokeh.server.auth_provider import AuthProvider
+from panel.io.server import get_server
+from tornado.web import HTTPError
+
+from .desk import Desk
+from .page import build
+
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = ("", "0.0.0.0", "::")
+
+REFUSED = "the address needs ?token=...; it was printed when the page was started"
+
+
+class TokenAuth(AuthProvider):  # type: ignore[misc]
+    """Lets in who knows the token, to the page as to its websocket.
+
+    Parameters
+    ----------
+    token
+        What the address has to hold.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+        super().__init__()
+
+    @property
+    def get_user(self) -> Callable[[Any], str]:
+        """Gives the user of a request, or ends it with 403."""
+        return self._user
+
+    @property
+    def login_url(self) -> str:
+        """Bokeh asks for one; who has no token is refused before."""
+        return "/login"
+
+    def _user(self, handler: Any) -> str:
+        given = handler.get_query_argument("token", default="")
+        if not hmac.compare_digest(given.encode(), self._token):
+            raise HTTPError(403, reason="Forbidden", log_message=REFUSED)
+        handler.set_header("Referrer-Policy", "no-referrer")
+        handler.set_header("Cache-Control", "no-store")
+        return "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the page is served.
+
+    Parameters
+    ----------
+    host
+        Address to listen on; loopback unless a person says otherwise.
+    port
+        ``None`` takes a free one.
+    token
+        ``None`` draws one.
+    origins
+        ``HOST:PORT`` as the browser has it, where that differs: behind a tunnel or a proxy.
+    """
+
+    host: str = LOOPBACK
+    port: int | None = None
+    token: str | None = None
+    origins: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A server that runs when it is told to, and the address for the browser."""
+
+    server: Any
+    url: str
+    token: str
+
+
+def make_server(desk: Desk, address: Address) -> Served:
+    """A server of a desk's page; it does not run yet.
+
+    Raises
+    ------
+    OSError
+        The port is taken.
+    ValueError
+        A token that is too short to keep anybody out.
+    """
+    token = secrets.token_urlsafe(24) if address.token is None else address.token
+    if len(token) < 8:
+        raise ValueError(f"a token needs 8 characters or more, not {len(token)}")
+    port = free_port(address.host) if address.port is None else address.port
+    try:
+        server = get_server(
+            lambda: build(desk),
+            port=port,
+            address=address.host,
+            title=f"{desk.facts.title} - nimbus",
+            websocket_origin=allowed_origins(address, port),
+            auth_provider=TokenAuth(token),
+            sign_sessions=True,
+            secret_key=secrets.token_bytes(32),
+        )
+    except OSError as error:
+        raise OSError(f"port {port} of {address.host} cannot be used ({error.strerror})") from error
+    shown = LOOPBACK if address.host in ANY_ADDRESS else address.host
+    name = f"[{shown}]" if ":" in shown else shown
+    return Served(server, f"http://{name}:{port}/?token={token}", token)
+
+
+def allowed_origins(address: Address, port: int) -> list[str]:
+    """Origins whose pages may open the websocket.
+
+    Examples
+    --------
+    >>> allowed_origins(Address(), 5006)
+    ['127.0.0.1:5006', 'localhost:5006']
+    >>> allowed_origins(Address(host="192.0.2.7", origins=["hub.example:443"]), 80)
+    ['127.0.0.1:80', 'localhost:80', '192.0.2.7:80', 'hub.example:443']
+    """
+    own = [LOOPBACK, "localhost"]
+    if address.host in ANY_ADDRESS:
+        own.append(socket.gethostname())
+    elif address.host not in own:
+        own.append(f"[{address.host}]" if ":" in address.host else address.host)
+    return [*(f"{name}:{port}" for name in own), *address.origins]
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

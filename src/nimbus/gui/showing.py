@@ -1,0 +1,105 @@
+"""Section of the page that changes how it looks: values, colours, layout, search."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import panel as pn
+
+from nimbus._types import FloatArray
+
+from .controls import button, html, radio, text
+from .editing import Do
+from .look import FIELDS
+from .state import State
+from .view import LAYOUTS, ZSCORE_LIMIT
+
+LAYOUT_NAMES = dict(zip(("By metacluster", "Dendrogram", "Grid", "Tree"), LAYOUTS, strict=True))
+
+
+class Showing:
+    """Controls of the view.
+
+    Parameters
+    ----------
+    do
+        Makes a step.
+    means
+        Of the nodes: their range is that of the colours.
+    """
+
+    def __init__(self, do: Do, means: FloatArray) -> None:
+        self._do = do
+        self._ends = float(means.min()), float(means.max())
+        self._quiet = False
+        self.zscore = radio({"Mean score": False, "Z-score": True}, "zscore")
+        self.layout = radio(LAYOUT_NAMES, "layout")
+        self.search = text("Search", "search", hint="node, metacluster, marker", width=165)
+        self.select_found = button("Select found", "select-found")
+        self.found = html("found", width=130, align="end", sizing_mode="fixed")
+        self.limits = pn.widgets.RangeSlider(
+            label="Colours",
+            start=0.0,
+            end=1.0,
+            value=(0.0, 1.0),
+            step=0.01,
+            width=180,
+            margin=(3, 8),
+            bar_color="#27455c",
+            stylesheets=[FIELDS],
+            css_classes=["limits"],
+        )
+        self.zscore.param.watch(lambda e: self._view(lambda v: v.with_zscore(e.new)), "value")
+        self.layout.param.watch(lambda e: self._view(lambda v: v.with_layout(e.new)), "value")
+        self.search.param.watch(lambda e: self._view(lambda v: v.with_search(e.new)), "value_input")
+        self.search.param.watch(lambda _: do(State.select_found), "enter_pressed")
+        self.select_found.on_click(lambda _: do(State.select_found))
+        self.limits.param.watch(self._limited, "value")
+
+    def refresh(self, state: State) -> None:
+        """Show a state."""
+        self._quiet = True
+        view = state.view
+        start, end, step = limits_of(view.zscore, *self._ends)
+        self.zscore.value, self.layout.value = view.zscore, view.layout
+        self.limits.param.update(start=start, end=end, step=step, value=view.limits)
+        if self.search.value_input != view.search:
+            self.search.param.update(value=view.search, value_input=view.search)
+        self.select_found.disabled = not state.found_nodes()
+        self.found.object = _told(state)
+        self._quiet = False
+
+    def _limited(self, event: Any) -> None:
+        low, high = event.new
+        if low < high:
+            self._view(lambda v: v.with_limits(low, high))
+
+    def _view(self, change: Any) -> None:
+        if not self._quiet:
+            self._do(lambda s: s.shown(change(s.view)))
+
+
+def limits_of(zscore: bool, low: float, high: float) -> tuple[float, float, float]:
+    """Ends and step of the slider of colours: of z-scores, of scores, of other values.
+
+    Examples
+    --------
+    >>> limits_of(True, 0.0, 0.9), limits_of(False, 0.0, 0.9), limits_of(False, 0.0, 200.0)
+    ((-10.0, 10.0, 0.5), (0.0, 1.0, 0.01), (0.0, 200.0, 2.0))
+    """
+    if zscore:
+        return -ZSCORE_LIMIT, ZSCORE_LIMIT, 0.5
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0, 0.01
+    return low, high, (high - low) / 100 or 1.0
+
+
+def _told(state: State) -> str:
+    """How many nodes the search finds, and which markers."""
+    if not state.view.search.strip():
+        return ""
+    nodes, markers = len(state.found_nodes()), state.found_markers()
+    told = [f"{nodes} node{'s' * (nodes != 1)}"] + [escape(m) for m in markers[:2]]
+    more = " …" if len(markers) > 2 else ""
+    return f'<span class="faint">{", ".join(told)}{more}</span>'
