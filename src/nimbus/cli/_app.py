@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ._group import LazyGroup
+from ._jsonlog import LOG_JSON
 from ._report import DEBUG
 
 app = typer.Typer(
@@ -35,6 +36,14 @@ def nimbus(
         ),
     ] = False,
     debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of errors.")] = False,
+    log_json: Annotated[
+        str | None,
+        typer.Option(
+            LOG_JSON,
+            metavar="FILE",
+            help="Add what happens to FILE, one JSON object a line; - is standard error.",
+        ),
+    ] = None,
 ) -> None:
     """Marker positivity scores for every cell of multiplexed tissue images.
 
@@ -46,7 +55,8 @@ def nimbus(
 
     - **nimbus score STORE.zarr** scores a SpatialData store, in place.
 
-    Errors are one line on standard error and exit code 1.
+    Errors are one line on standard error and exit code 1. --debug and --log-json may stand
+    anywhere: nimbus score STORE.zarr --log-json run.jsonl
     """
 
 

@@ -6,12 +6,14 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from ._report import DEBUG, reported
+from ._jsonlog import logged, opened, without_option
+from ._report import DEBUG, message_of, reported, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,16 @@ class LazyGroup(TyperGroup):
     ) -> Any:
         """Run with `args`; exits with 0, or 1 after an error that was told in one line."""
         given = list(sys.argv[1:] if args is None else args)
-        wanted = [part for part in given if part != DEBUG]
         run = super().main
-        code = reported(
-            lambda: run(args=wanted, standalone_mode=False, **extra), debug=DEBUG in given
-        )
+        try:
+            wanted, log = without_option([part for part in given if part != DEBUG])
+            file = None if log is None else opened(log)
+        except (ValueError, OSError) as error:
+            tell("error", message_of(error))
+            code = 1
+        else:
+            command = partial(run, args=wanted, standalone_mode=False, **extra)
+            code = logged(lambda: reported(command, debug=DEBUG in given), file, wanted)
         if standalone_mode:
             sys.exit(code)
         return code

@@ -13,6 +13,7 @@ from spatialdata import SpatialData
 
 import nimbus
 from nimbus._keys import Obs
+from nimbus._progress import tell
 from nimbus.data.tables import table_of
 from nimbus.engine.resume import ResumeError
 from nimbus.io.stores import open_store
@@ -50,6 +51,7 @@ class Run:
 def score_all(run: Run) -> str:
     """Score a store or folders, write the results, and sum them up in text."""
     outputs = run.outputs
+    tell("settings", **run.wanted)
     score = _score_store if outputs.store is not None else _score_folders
     try:
         with open_folder(outputs.journal, keep=run.resume) as journal:
@@ -63,6 +65,7 @@ def score_all(run: Run) -> str:
     except ValueError as error:
         raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
     table = table_of(sdata, run.wanted["table_key"])
+    tell("result", cells=table.n_obs, markers=table.n_vars, written=written)
     return "\n".join([summary(table, layer=run.wanted["key_added"]), "", *written])
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import typer
 from tqdm import tqdm
 
+from nimbus import _progress
+
 DEBUG = "--debug"
 
 INTERRUPTED = 130
@@ -61,6 +63,8 @@ def one_line_warnings() -> Iterator[None]:
     logger = logging.getLogger("ome_zarr")  # complains of every labels element that is read
     level = logger.level
     logger.setLevel(logging.ERROR)
+    own, handler = logging.getLogger("nimbus"), _OneLine(logging.WARNING)
+    own.addHandler(handler)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -69,9 +73,24 @@ def one_line_warnings() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+        own.removeHandler(handler)
+
+
+class _OneLine(logging.Handler):
+    """Shows what nimbus logs as it shows its warnings."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line on standard error."""
+        _write(record.levelname.lower(), record.getMessage())
 
 
 def tell(kind: str, message: str) -> None:
+    """One line on standard error, and an event for ``--log-json``."""
+    _write(kind, message)
+    _progress.tell(kind, message=" ".join(message.split()))
+
+
+def _write(kind: str, message: str) -> None:
     """One line on standard error; progress bars stay whole."""
     tqdm.write(f"nimbus: {kind}: {' '.join(message.split())}", file=sys.stderr)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nimbus._progress import with_progress
 from nimbus.core.shards import (
     INDEX,
     ShardFolder,
@@ -19,7 +20,7 @@ from nimbus.core.shards import (
     write_shard,
     write_whole,
 )
-from nimbus.engine.run import run_ordered, with_progress
+from nimbus.engine.run import run_ordered
 
 Item = TypeVar("Item")
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from nimbus._check import require_known
+from nimbus._progress import with_progress
 from nimbus._types import FloatArray
 from nimbus.core.boxes import Box
 from nimbus.core.grid import same_grid
@@ -130,8 +130,14 @@ def write_training_tiles(
     sums: list[dict[str, str]] = []
     pending: list[Tiles] = []
     fields = _simulated(wanted, random_state, n_jobs)
-    bar = tqdm(fields, total=wanted.n_fields, disable=not show_progress_bar, unit="field")
-    for number, tiles in enumerate(bar):
+    each = with_progress(
+        fields,
+        total=wanted.n_fields,
+        description="tissue",
+        unit="fields",
+        show=show_progress_bar,
+    )
+    for number, tiles in enumerate(each):
         pending.append(tiles)
         if len(pending) == wanted.fields_per_shard or number + 1 == wanted.n_fields:
             sums.append(write_shard(path, len(sums), merged(pending)))

@@ -9,10 +9,11 @@ from itertools import product
 
 import dask.array as da
 
+from nimbus._progress import with_progress
 from nimbus.core.boxes import Box
 from nimbus.core.intensity import Histogram, histogram, pooled
 
-from .run import run_ordered, with_progress
+from .run import run_ordered
 from .source import NanRule, finite, read_box
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._progress import with_progress
 from nimbus.core.cellsums import CellSums, added, ratio
 from nimbus.core.tiles import Tile, plan_tiles
 
 from .measure import find_cells, intensity_sums, intensity_window, owned_labels, place_sums
-from .run import run_ordered, with_progress
+from .run import run_ordered
 from .source import FieldSource
 
 _TILE_SIZE = 2048

@@ -10,8 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
 
-from tqdm.auto import tqdm
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -57,13 +55,6 @@ def run_ordered(
         yield from _on_cluster(client, task, items)
     else:
         yield from _on_threads(task, items, n_jobs)
-
-
-def with_progress(
-    results: Iterable[Result], *, total: int, description: str, unit: str, show: bool
-) -> Iterator[Result]:
-    """The same results, with a progress bar on standard error."""
-    yield from tqdm(results, total=total, desc=description, unit=f" {unit}", disable=not show)
 
 
 def active_client() -> Any | None:

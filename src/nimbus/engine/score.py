@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._progress import with_progress
 from nimbus.core.cellsums import CellSums, added, ratio
 from nimbus.core.tiles import Tile, plan_tiles
 
 from .predict import Aggregate, ScorePlan, score_tile, tile_maps
 from .predictors import PredictorSpec, predictor_for
 from .resume import Journal
-from .run import run_ordered, with_progress
+from .run import run_ordered
 from .source import FieldSource
 
 _MERGE_AT = 64
@@ -123,6 +124,7 @@ def score_fields(
         description="scores",
         unit="tiles",
         show=show_progress_bar,
+        cells_of=lambda done: 0 if done[1] is None else done[1].ids.size,
     )
     for item, sums in results:
         if sums is not None:

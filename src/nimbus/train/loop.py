@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from nimbus._progress import tell
 from nimbus.core.shards import open_shards
 from nimbus.metrics.positivity import auroc
 from nimbus.model.unet import UNet
@@ -211,6 +213,7 @@ def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one 
                     seconds=time.monotonic() - began,
                 )
                 log.add(line)
+                tell("progress", work="training", done=done, total=stop, **asdict(line))
         due = time.monotonic() - saved_at > 60 * wanted.checkpoint_minutes
         if world.rank == 0 and (last or due):
             state = TrainingState(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
+from nimbus._progress import with_progress
 from nimbus.metrics.positivity import auroc, average_precision, f1_at
 from nimbus.model.card import Aggregate
 from nimbus.model.load import LoadedModel
@@ -95,7 +95,14 @@ def learned(
     before = _measured(judge, average, parts.judge, parent.card.aggregate, device)
     best = Best(0, average, before, before)
     train_mode(net, freeze_batch_norm=True)
-    for step in tqdm(range(settings.n_steps), disable=not show_progress_bar):
+    steps = with_progress(
+        range(settings.n_steps),
+        total=settings.n_steps,
+        description="fine-tuning",
+        unit="steps",
+        show=show_progress_bar,
+    )
+    for step in steps:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup_steps)
         batch = parts.learn.batch(step, size=settings.batch_size, seed=settings.seed).to(device)
