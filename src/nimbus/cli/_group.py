@@ -40,6 +40,8 @@ class CommandEntry:
 COMMANDS = (
     CommandEntry("demo", "Score simulated tissue and compare with the truth."),
     CommandEntry("score", "Score the cells of a SpatialData store, or of folders of TIFFs."),
+    CommandEntry("cluster", "Group cells by their scores: nodes, then metaclusters."),
+    CommandEntry("annotate", "Name cells or metaclusters by an assignment matrix."),
     CommandEntry("doctor", "Show versions and devices, and test that scores are right."),
     CommandEntry("evaluate", "Measure how good scores are where the truth is known."),
     CommandEntry("export", "Write a model as ONNX, for other programs and runtimes."),

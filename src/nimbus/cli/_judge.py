@@ -11,15 +11,12 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
-from anndata import AnnData, read_h5ad
-from spatialdata import SpatialData
 
 import nimbus
-from nimbus.io.stores import open_store
 
 from ._columns import columns, number
+from ._opened import opened
 from ._options import in_shell_words
-from ._outputs import is_store
 from ._whole import written_whole
 
 TABLE_KINDS = (".csv", ".parquet")
@@ -66,7 +63,7 @@ class Evaluation:
 def evaluate_all(run: Evaluation) -> str:
     """Evaluate, write what was asked for, and show the measures as text."""
     _check_outputs(run)
-    data = _read(run.store)
+    data = opened(run.store)
     try:
         table = nimbus.tl.evaluate(data, **run.wanted)
     except ValueError as error:
@@ -115,16 +112,6 @@ def _remarks(table: pd.DataFrame) -> str:
     if "f1_low" in table and table["f1_low"].isna().all():
         remarks.append("No intervals: they need at least two fields with known truth.")
     return "".join(f"\n\n{remark}" for remark in remarks)
-
-
-def _read(store: Path) -> AnnData | SpatialData:
-    if not store.exists():
-        raise FileNotFoundError(f"{store} does not exist")
-    if store.suffix == ".h5ad" and store.is_file():
-        return read_h5ad(store)
-    if not is_store(store):
-        raise ValueError(f"{store} is neither a SpatialData store (a .zarr folder) nor an .h5ad")
-    return open_store(store)
 
 
 def _check_outputs(run: Evaluation) -> None:

@@ -9,12 +9,22 @@ if TYPE_CHECKING:
     from . import _checkup as checkup
     from . import _demonstrate as demonstrate
     from . import _exporting as exporting
+    from . import _grouping as grouping
     from . import _judge as judge
     from . import _measure as measure
     from . import _serving as serving
     from . import _tuning as tuning
 
-__all__ = ["checkup", "demonstrate", "exporting", "judge", "measure", "serving", "tuning"]
+__all__ = [
+    "checkup",
+    "demonstrate",
+    "exporting",
+    "grouping",
+    "judge",
+    "measure",
+    "serving",
+    "tuning",
+]
 
 
 def __getattr__(name: str) -> Any:

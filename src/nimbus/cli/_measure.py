@@ -104,8 +104,8 @@ def _written(run: Run, sdata: SpatialData) -> list[str]:
     return [f"wrote {outputs.target}", f"wrote {outputs.table}"]
 
 
-def export(table: AnnData, path: Path, *, layer: str) -> None:
-    """Write a table: all of it to ``.h5ad``, cells and their scores to ``.csv`` or ``.parquet``."""
+def export(table: AnnData, path: Path, *, layer: str | None) -> None:
+    """Write a table: all of it to ``.h5ad``, cells and a layer to ``.csv`` or ``.parquet``."""
     if path.suffix == ".h5ad":
         table.write_h5ad(path)
         return
@@ -116,12 +116,13 @@ def export(table: AnnData, path: Path, *, layer: str) -> None:
         cells.to_parquet(path, index=False)
 
 
-def flat_table(table: AnnData, *, layer: str) -> pd.DataFrame:
-    """One row for each cell: what ``obs`` says of it, its centre, and its score for each marker."""
+def flat_table(table: AnnData, *, layer: str | None) -> pd.DataFrame:
+    """One row for each cell: what ``obs`` says of it, its centre, and a layer (``None``: `X`)."""
     cells = table.obs.reset_index(drop=True)
     if Obs.SPATIAL in table.obsm:
         cells = cells.assign(x=table.obsm[Obs.SPATIAL][:, 0], y=table.obsm[Obs.SPATIAL][:, 1])
-    scores = pd.DataFrame(table.layers[layer], columns=[str(name) for name in table.var_names])
+    scores = table.to_df(layer)
+    scores = scores.set_axis([str(name) for name in table.var_names], axis=1).reset_index(drop=True)
     twice = {name: f"{name}_score" for name in scores.columns if name in cells.columns}
     flat: pd.DataFrame = pd.concat([cells, scores.rename(columns=twice)], axis=1)
     return flat

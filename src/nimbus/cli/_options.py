@@ -59,6 +59,11 @@ def numbers(option: str, given: str | None) -> dict[str, Any] | None:
     return values
 
 
+def layer_or_x(given: str) -> str | None:
+    """The layer as verbs take it: ``None`` for ``X``."""
+    return None if given == "X" else given
+
+
 def show_progress(wanted: bool | None) -> bool:
     """As wanted; otherwise only where a person watches."""
     return sys.stderr.isatty() if wanted is None else wanted

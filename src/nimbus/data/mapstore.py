@@ -152,6 +152,9 @@ def _write(table: Group, path: str, value: Any) -> None:
     if value is None:
         if name in group:
             del group[name]
+            if parent == "obs":
+                order = [str(one) for one in group.attrs["column-order"]]
+                group.attrs["column-order"] = [one for one in order if one != name]
         return
     write_elem(group, name, value)
     if parent == "obs" and name not in (columns := list(group.attrs["column-order"])):

@@ -41,8 +41,11 @@ def write_nodes(
     node = labels_of_nodes(done.found.node, np.arange(done.som.grid.n_nodes))
     table.obs[key_added + Suffix.SOM] = node.set_axis(table.obs_names)
     table.obs[key_added + Suffix.SOM_DISTANCE] = done.found.distance
-    if key_added + Suffix.METACLUSTER in table.obs:
-        del table.obs[key_added + Suffix.METACLUSTER]
+    own = key_added + Suffix.METACLUSTER
+    if own in table.obs:
+        del table.obs[own]
+    for name in (own + Suffix.COLORS, f"dendrogram_{own}"):
+        table.uns.pop(name, None)
     table.uns[key_added + Suffix.CLUSTER] = {
         "codebook": done.som.codebook.profiles,
         "layout_codebook": done.som.layout.profiles,
