@@ -11,9 +11,9 @@ from spatialdata.models import Labels2DModel
 from spatialdata.transformations import Scale, set_transformation
 
 import nimbus
+from nimbus.data.groups import groups_of
 from nimbus.data.tables import region_rows
 from nimbus.pl import _tissue
-from nimbus.pl._groups import groups_of
 
 pytest.importorskip("spatialdata_plot", reason="the extra 'plot' is not installed")
 

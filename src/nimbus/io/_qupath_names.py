@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from urllib.parse import unquote
 
+from ._safe_names import original_name, safe_name
 from .geojson import CellClass
 
 SUFFIX = ".geojson"
@@ -19,9 +18,6 @@ CLASSES = {
 IGNORED = "Ignore*"
 """QuPath's own class for what is not to be counted."""
 
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f]|^\.|[. ]$')
-"""Characters that a file name may not have on one of the usual systems."""
-
 
 def label_file(folder: Path, fov: str, marker: str) -> Path:
     """File of a field and a marker: what a name may not have becomes ``%2F`` and the like.
@@ -31,7 +27,7 @@ def label_file(folder: Path, fov: str, marker: str) -> Path:
     >>> label_file(Path("out"), "fov 1", "CD3/CD8").as_posix()
     'out/fov 1/CD3%2FCD8.geojson'
     """
-    return folder / _escaped(fov) / (_escaped(marker) + SUFFIX)
+    return folder / safe_name(fov) / (safe_name(marker) + SUFFIX)
 
 
 def field_and_marker(file: Path) -> tuple[str, str]:
@@ -42,8 +38,4 @@ def field_and_marker(file: Path) -> tuple[str, str]:
     >>> field_and_marker(Path("out/fov 1/CD3%2FCD8.geojson"))
     ('fov 1', 'CD3/CD8')
     """
-    return unquote(file.parent.name), unquote(file.name.removesuffix(SUFFIX))
-
-
-def _escaped(name: str) -> str:
-    return _FORBIDDEN.sub(lambda match: f"%{ord(match[0]):02X}", name)
+    return original_name(file.parent.name), original_name(file.name.removesuffix(SUFFIX))

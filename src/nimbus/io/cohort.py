@@ -105,12 +105,23 @@ def read_fovs(
     >>> sdata["fov1_image"].shape, sdata["fov1_image"].c.values.tolist()
     ((2, 8, 9), ['CD3', 'CD8'])
     """
-    if pixel_size is not None and not (isfinite(pixel_size) and pixel_size > 0):
-        raise ValueError(f"pixel_size={pixel_size!r} is not a length in um, such as 0.5")
     fovs, channels = _as_names("fovs", fovs), _as_names("channels", channels)
     images, labels = _files(Path(image_dir), labels_dir, LabelPattern(pattern), fovs)
-    names = _element_names(images)
     stacks = {fov: read_image(path) for fov, path in images.items()}
+    return sdata_of(stacks, labels, channels=channels, pixel_size=pixel_size)
+
+
+def sdata_of(
+    stacks: Mapping[str, ImageStack],
+    labels: Mapping[str, Path],
+    *,
+    channels: Sequence[str] | None,
+    pixel_size: float | None,
+) -> SpatialData:
+    """Fields by name as one SpatialData; see :func:`read_fovs`."""
+    if pixel_size is not None and not (isfinite(pixel_size) and pixel_size > 0):
+        raise ValueError(f"pixel_size={pixel_size!r} is not a length in um, such as 0.5")
+    names = _element_names(stacks)
     require_known("channel", channels or (), _all_channels(stacks))
     fields = [
         _field(names[fov], select(stack, channels), labels.get(fov), pixel_size)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from nimbus.data.annotations import (
 
 from ._qupath_names import IGNORED, SUFFIX, field_and_marker
 from .errors import read_error
-from .geojson import read_objects
+from .geojson import CellClass, read_objects
 
 
 def read_qupath(
@@ -79,7 +80,7 @@ def read_qupath(
     """
     check_classes(classes)
     found: dict[tuple[str, int, str], tuple[str, Path]] = {}
-    for file in _files(Path(path)):
+    for file in geojson_files(Path(path)):
         for pair, label in _judged(file, fov, marker, classes):
             before, where = found.setdefault(pair, (label, file))
             if before != label:
@@ -93,25 +94,21 @@ def read_qupath(
     return frame.astype({FOV: object, INSTANCE: np.int64, MARKER: object, LABEL: object})
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifiedCell:
+    """Id, class and metadata of a cell."""
+
+    cell_id: int
+    classification: CellClass
+    metadata: Mapping[str, str]
+
+
 def _judged(
     file: Path, fov: str | None, marker: str | None, classes: Classes
 ) -> Iterator[tuple[tuple[str, int, str], str]]:
     """Pairs of a file and what they are judged."""
-    cells, of_names = read_objects(file), field_and_marker(file)
-    strangers = sum(cell.cell_id is None for cell in cells)
-    if strangers and strangers == len(cells):
-        raise read_error(
-            file,
-            "no object has the id of a cell as its name; only files of write_qupath keep the ids",
-        )
-    if strangers:
-        warnings.warn(
-            f"{file}: {strangers} of {len(cells)} objects have no cell id and are left out",
-            stacklevel=3,
-        )
-    for cell in cells:
-        if cell.cell_id is None or cell.classification is None:
-            continue
+    of_names = field_and_marker(file)
+    for cell in classified_cells(file):
         name = cell.classification.name
         label = as_judgement(name, {IGNORED: "undetermined", **(classes or {})})
         if label is None:
@@ -125,7 +122,33 @@ def _judged(
         yield (where, cell.cell_id, what), label
 
 
-def _files(path: Path) -> list[Path]:
+def classified_cells(file: Path) -> Iterator[ClassifiedCell]:
+    """Cells of a file that have an id and a class.
+
+    Raises
+    ------
+    ReadError
+        No object has an id.
+    """
+    cells = read_objects(file)
+    strangers = sum(cell.cell_id is None for cell in cells)
+    if strangers and strangers == len(cells):
+        raise read_error(
+            file,
+            "no object has the id of a cell as its name; only files of write_qupath keep the ids",
+        )
+    if strangers:
+        warnings.warn(
+            f"{file}: {strangers} of {len(cells)} objects have no cell id and are left out",
+            stacklevel=3,
+        )
+    for cell in cells:
+        if cell.cell_id is not None and cell.classification is not None:
+            yield ClassifiedCell(cell.cell_id, cell.classification, cell.metadata)
+
+
+def geojson_files(path: Path) -> list[Path]:
+    """The file, or all of a folder."""
     if path.is_file():
         return [path]
     if not path.is_dir():

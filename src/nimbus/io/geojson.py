@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 
 from nimbus.data.outlines import Polygon
 
+from ._whole import whole_file
 from .errors import read_error
 
 ObjectType = Literal["detection", "annotation"]
@@ -81,18 +81,16 @@ def write_objects(
     >>> [(one.cell_id, one.classification.name) for one in read_objects(path)]
     [(70000, 'Positive')]
     """
-    spare = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with spare.open("w", encoding="utf-8", newline="\n") as file:
-            file.write('{"type": "FeatureCollection", "features": [')
-            for number, cell in enumerate(objects):
-                feature = _feature(cell, object_type)
-                file.write(",\n" if number else "\n")
-                file.write(json.dumps(feature, ensure_ascii=False, allow_nan=False))
-            file.write("\n]}\n")
-        os.replace(spare, path)
-    finally:
-        spare.unlink(missing_ok=True)
+    with (
+        whole_file(path) as spare,
+        spare.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write('{"type": "FeatureCollection", "features": [')
+        for number, cell in enumerate(objects):
+            feature = _feature(cell, object_type)
+            file.write(",\n" if number else "\n")
+            file.write(json.dumps(feature, ensure_ascii=False, allow_nan=False))
+        file.write("\n]}\n")
 
 
 def read_objects(path: Path) -> list[CellObject]:

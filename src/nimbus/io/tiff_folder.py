@@ -35,6 +35,17 @@ def read_folder(folder: Path) -> ImageStack:
         return spanning
     if not files:
         raise read_error(folder, "holds no TIFF file")
+    return read_channel_files(folder, files)
+
+
+def read_channel_files(folder: Path, files: Sequence[Path]) -> ImageStack:
+    """Image of files with one channel each, which has the name of its file.
+
+    Raises
+    ------
+    ReadError
+        Two files of one channel, several channels in one file, or planes of different size.
+    """
     stacks = [_single(path) for path in files]
     _check_alike(folder, stacks)
     planes = tuple(plane for stack in stacks for plane in stack.planes)

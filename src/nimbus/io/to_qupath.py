@@ -109,13 +109,13 @@ def write_qupath(  # noqa: PLR0913 - the public signature
         for key, (rows, _) in region_rows(table).items()
         if key in labels_keys
     }
-    _refuse_existing([path for files in plan.values() for path in files], overwrite)
+    refuse_existing([path for files in plan.values() for path in files], overwrite)
     written = []
     for key, files in plan.items():
         rows, ids = region_rows(table)[key]
         image = image_key.get(key) if isinstance(image_key, Mapping) else image_key
         outlines = cell_outlines(sdata, key, image_key=image)
-        _warn_of_missing(ids, outlines, key)
+        warn_of_missing(ids, outlines, key)
         for path, marker in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             cells = content.cells(outlines, rows, ids, fov=field_name(sdata, key), marker=marker)
@@ -191,7 +191,8 @@ class _Content:
                 )
 
 
-def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
+def refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
+    """Refuse files that are there, unless they may be replaced."""
     there = [path for path in paths if path.exists()]
     if there and not overwrite:
         raise FileExistsError(
@@ -200,9 +201,10 @@ def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
         )
 
 
-def _warn_of_missing(
+def warn_of_missing(
     ids: NDArray[np.int64], outlines: Mapping[int, tuple[Polygon, ...]], labels_key: str
 ) -> None:
+    """Warn of rows of a table that have no outline."""
     missing = int((~np.isin(ids, list(outlines))).sum())
     if missing:
         warnings.warn(

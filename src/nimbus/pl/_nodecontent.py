@@ -17,9 +17,9 @@ from nimbus._keys import Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.data.clusters import NodeTable
+from nimbus.data.groups import group_colors, group_key, groups_of
 
 from ._glyphs import PAPER
-from ._groups import group_colors, group_key, groups_of
 
 Glyph: TypeAlias = Literal["star", "pie", "disc"]
 

@@ -12,10 +12,10 @@ from matplotlib.patches import Patch
 from spatialdata import SpatialData
 
 from nimbus._optional import required_module
+from nimbus.data.groups import group_colors, group_key, groups_of
 from nimbus.data.part import Span
 from nimbus.data.tables import annotated_labels, table_of
 
-from ._groups import group_colors, group_key, groups_of
 from ._panels import scale_bar
 from ._show import UNDEFINED, AxesGiven, finish, flat_axes
 from ._tissue import TissueField, tissue_field

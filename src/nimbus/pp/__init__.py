@@ -2,6 +2,7 @@
 
 from nimbus.core.assignment import AssignmentMatrix
 
+from .cell_types import cell_types
 from .gated_labels import gated_labels
 from .gold_labels import gold_agreement, gold_labels
 from .integrate import integrate
@@ -13,6 +14,7 @@ from .threshold_labels import threshold_labels
 
 __all__ = [
     "AssignmentMatrix",
+    "cell_types",
     "gated_labels",
     "gold_agreement",
     "gold_labels",
