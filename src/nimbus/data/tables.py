@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def find_table(sdata: SpatialData, table_key: str) -> AnnData | None:
 
 
 def region_rows(table: AnnData) -> dict[str, tuple[NDArray[np.intp], NDArray[np.int64]]]:
-    """For each region the positions of its rows and their instance ids.
+    """For each region the positions of its rows, ascending, and their instance ids.
 
     Raises
     ------
@@ -65,57 +66,92 @@ def region_rows(table: AnnData) -> dict[str, tuple[NDArray[np.intp], NDArray[np.
         Instance ids that are not whole numbers.
     """
     _, region_key, instance_key = get_table_keys(table)
-    ids = pd.to_numeric(table.obs[instance_key].astype(object), errors="coerce").to_numpy(float)
+    ids = _instance_ids(table.obs[instance_key], instance_key)
+    codes, names = pd.factorize(table.obs[region_key])  # -1 where there is none
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    rows = [order[first:last] for first, last in pairwise(starts)]
+    return {str(name): (own, ids[own]) for name, own in zip(names, rows, strict=True)}
+
+
+def _instance_ids(column: pd.Series, instance_key: str) -> NDArray[np.int64]:
+    """Instance ids as integers."""
+    if column.dtype.kind in "iu":  # of millions of cells not by way of objects
+        return column.to_numpy(np.int64)
+    ids = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(float)
     if not np.equal(ids, np.floor(ids)).all():
         raise TypeError(
             f"obs[{instance_key!r}] must hold the ids of the labels, whole numbers; it holds "
-            f"{listed(table.obs[instance_key].unique(), at_most=5)}"
+            f"{listed(column.unique(), at_most=5)}"
         )
-    groups = table.obs.groupby(region_key, observed=True, sort=False).indices
-    return {str(name): (rows, ids[rows].astype(np.int64)) for name, rows in groups.items()}
+    return ids.astype(np.int64)
 
 
-def aligned(table: AnnData, regions: Mapping[str, RegionRows]) -> NDArray[np.float32]:
+def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArray[np.float32]:
     """Values of `regions` in the rows and columns of `table`, shape ``(n_obs, n_vars)``.
 
     NaN in rows whose cell the labels do not hold and in columns that were not measured; a warning
-    counts such rows.
+    counts such rows. A region is asked for when the one before has been copied, so an iterator
+    need not hold them all.
     """
     out = np.full(table.shape, np.nan, dtype=np.float32)
     rows_of = region_rows(table)
-    n_missing = 0
-    for name, region in regions.items():
-        if name not in rows_of:  # labels without a cell have no row
-            continue
-        rows, ids = rows_of[name]
-        columns = table.var_names.get_indexer(list(region.columns))
-        order = np.argsort(region.ids)
-        place = np.searchsorted(region.ids, ids, sorter=order)
-        place = order[np.minimum(place, max(region.ids.size - 1, 0))] if region.ids.size else place
-        found = region.ids[place] == ids if region.ids.size else np.zeros(ids.size, dtype=bool)
-        n_missing += int((~found).sum())
-        out[np.ix_(rows[found], columns)] = region.values[place[found]]
+    n_missing, names = 0, []
+    for name, region in regions:
+        names.append(name)
+        if name in rows_of:  # labels without a cell have no row
+            columns = table.var_names.get_indexer(list(region.columns))
+            n_missing += _fill(out, columns, *rows_of[name], region)
     if n_missing:
         warnings.warn(
-            f"{n_missing} rows of the table have no cell in the labels {listed(regions)}; their "
+            f"{n_missing} rows of the table have no cell in the labels {listed(names)}; their "
             "values are NaN",
             stacklevel=3,
         )
     return out
 
 
+def _fill(
+    out: NDArray[np.float32],
+    columns: NDArray[np.intp],
+    rows: NDArray[np.intp],
+    ids: NDArray[np.int64],
+    region: RegionRows,
+) -> int:
+    """Copy the values of one region into its rows; gives the number of rows without a cell."""
+    as_they_are = np.array_equal(ids, region.ids) and rows[-1] - rows[0] + 1 == rows.size
+    if as_they_are:  # a table that nimbus made: one block, no copy on the way
+        block = out[rows[0] : rows[-1] + 1]
+        if np.array_equal(columns, np.arange(out.shape[1])):
+            block[:] = region.values
+        else:
+            block[:, columns] = region.values
+        return 0
+    if region.ids.size == 0:
+        return int(ids.size)
+    order = np.argsort(region.ids)
+    place = np.searchsorted(region.ids, ids, sorter=order)
+    place = order[np.minimum(place, region.ids.size - 1)]
+    found = region.ids[place] == ids
+    out[np.ix_(rows[found], columns)] = region.values[place[found]]
+    return int((~found).sum())
+
+
 def new_table(
-    regions: Mapping[str, RegionRows],
+    ids: Mapping[str, NDArray[np.int64]],
+    columns: Iterable[str],
     *,
     areas: Mapping[str, NDArray[np.int64]],
     spatial: Mapping[str, NDArray[np.float64]],
 ) -> AnnData:
-    """Table with one row for each cell of each region.
+    """Table with one row for each cell of each region, and no ``X`` yet.
 
     Parameters
     ----------
-    regions
-        Mean intensities by labels element; they become ``X``.
+    ids
+        Ids of the cells by labels element, each once.
+    columns
+        Names of the markers; those named again are left out.
     areas
         Label pixels of each cell.
     spatial
@@ -123,41 +159,43 @@ def new_table(
 
     Returns
     -------
-    AnnData with ``X`` (float32), ``obs["region"]``, ``obs["instance_id"]``, ``obs["area"]`` and
-    ``obsm["spatial"]``; columns that a region does not have are NaN.
+    AnnData with ``obs["region"]``, ``obs["instance_id"]``, ``obs["area"]`` and
+    ``obsm["spatial"]``.
     """
-    names = list(dict.fromkeys(c for region in regions.values() for c in region.columns))
-    # A table may name only regions that have rows.
-    regions = {name: region for name, region in regions.items() if region.ids.size}
+    there = [name for name, own in ids.items() if own.size]  # it may name only regions with rows
+    sizes = [ids[name].size for name in there]
+    region = np.repeat(np.arange(len(there)), sizes)
     obs = pd.DataFrame(
         {
-            Obs.REGION: pd.Categorical(
-                np.repeat(list(regions), [r.ids.size for r in regions.values()]).astype(str),
-                categories=list(regions),
-            ),
-            Obs.INSTANCE: _stacked([region.ids for region in regions.values()], np.int64),
-            Obs.AREA: _stacked([areas[name] for name in regions], np.int64),
-        }
+            Obs.REGION: pd.Categorical.from_codes(region, categories=pd.Index(there, dtype=object)),
+            Obs.INSTANCE: _stacked([ids[name] for name in there], np.int64),
+            Obs.AREA: _stacked([areas[name] for name in there], np.int64),
+        },
+        index=_cell_names({name: ids[name] for name in there}),
     )
-    obs.index = pd.Index(
-        [f"{r}_{i}" for r, i in zip(obs[Obs.REGION], obs[Obs.INSTANCE], strict=True)], dtype=str
-    )
-    shape = (len(obs), len(names))
-    table = AnnData(
-        X=np.full(shape, np.nan, dtype=np.float32), obs=obs, var=pd.DataFrame(index=names)
-    )
-    table.obsm[Obs.SPATIAL] = np.concatenate(
-        [np.zeros((0, 2)), *(spatial[name] for name in regions)]
-    )
-    parsed = TableModel.parse(
-        table, region=list(regions), region_key=Obs.REGION, instance_key=Obs.INSTANCE
-    )
-    parsed.X = aligned(parsed, regions)
-    return parsed
+    table = AnnData(obs=obs, var=pd.DataFrame(index=list(dict.fromkeys(columns))))
+    table.obsm[Obs.SPATIAL] = np.concatenate([np.zeros((0, 2)), *(spatial[n] for n in there)])
+    # As TableModel.parse would: it counts the ids of each region again, and they are distinct.
+    table.uns[TableModel.ATTRS_KEY] = {
+        TableModel.REGION_KEY: there,
+        TableModel.REGION_KEY_KEY: Obs.REGION,
+        TableModel.INSTANCE_KEY: Obs.INSTANCE,
+    }
+    return table
+
+
+def _cell_names(ids: Mapping[str, NDArray[np.int64]]) -> pd.Index:
+    """Names of the rows: region and id."""
+    names = np.empty(sum(own.size for own in ids.values()), dtype=object)
+    start = 0
+    for region, own in ids.items():
+        names[start : start + own.size] = [f"{region}_{number}" for number in own.tolist()]
+        start += own.size
+    return pd.Index(names, dtype=str)
 
 
 def _stacked(parts: Sequence[AnyArray], dtype: type) -> AnyArray:
-    return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype)
+    return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype, copy=False)
 
 
 def annotated_labels(

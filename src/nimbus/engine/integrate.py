@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nimbus._progress import with_progress
-from nimbus.core.cellsums import CellSums, added, ratio
+from nimbus.core.cellsums import CellSums, JoinedSums, ratio
 from nimbus.core.tiles import Tile, plan_tiles
 
+from .byfield import each_field
 from .measure import find_cells, intensity_sums, intensity_window, owned_labels, place_sums
 from .run import run_ordered
 from .source import FieldSource
@@ -68,7 +69,6 @@ def integrate_fields(
 ) -> list[CellMeans]:
     """Mean intensity of each channel over each cell, field by field, in bounded memory."""
     items = list(_items(sources))
-    held: list[list[CellSums]] = [[] for _ in sources]
     results = with_progress(
         run_ordered(_Integrate(tuple(sources)), items, n_jobs=n_jobs),
         total=len(items),
@@ -76,10 +76,10 @@ def integrate_fields(
         unit="tiles",
         show=show_progress_bar,
     )
-    for item, sums in results:
-        if sums is not None:
-            held[item.field].append(sums)
-    return [_means(parts, len(s.channels)) for parts, s in zip(held, sources, strict=True)]
+    by_field = each_field(results, n_fields=len(sources))
+    return [
+        _means(parts, len(source.channels)) for parts, source in zip(by_field, sources, strict=True)
+    ]
 
 
 def _items(sources: Sequence[FieldSource]) -> Iterator[_Item]:
@@ -97,10 +97,12 @@ def _means(parts: list[CellSums], n_channels: int) -> CellMeans:
             np.zeros(0, dtype=np.int64),
             np.zeros((0, 2)),
         )
-    total = added(parts)
+    joined = JoinedSums.of(parts)
+    area = joined.total("area")
+    means = ratio(joined.total("intensity"), joined.total("intensity_area")[:, None])
     return CellMeans(
-        total.ids,
-        ratio(total.sums["intensity"], total.sums["intensity_area"][:, None]).astype(np.float32),
-        total.sums["area"].astype(np.int64),
-        ratio(total.sums["place"], total.sums["area"][:, None]),
+        joined.ids,
+        means.astype(np.float32),
+        area.astype(np.int64),
+        ratio(joined.total("place"), area[:, None]),
     )

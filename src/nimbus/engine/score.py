@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nimbus._progress import with_progress
-from nimbus.core.cellsums import CellSums, added, ratio
+from nimbus.core.cellsums import CellSums, JoinedSums, ratio
 from nimbus.core.tiles import Tile, plan_tiles
 
+from .byfield import each_field
 from .predict import Aggregate, ScorePlan, score_tile, tile_maps
 from .predictors import PredictorSpec, predictor_for
 from .resume import Journal
 from .run import run_ordered
 from .source import FieldSource
-
-_MERGE_AT = 64
-"""Tiles whose sums are held apart before they are added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,6 @@ def score_fields(
         for index, source in enumerate(task.sources)
         for tile in tiles_of(source, task.plan)
     ]
-    held: list[list[CellSums]] = [[] for _ in task.sources]
     results = with_progress(
         _finished(task, items, journal, n_jobs),
         total=len(items),
@@ -126,16 +123,20 @@ def score_fields(
         show=show_progress_bar,
         cells_of=lambda done: 0 if done[1] is None else done[1].ids.size,
     )
-    for item, sums in results:
-        if sums is not None:
-            parts = held[item.field]
-            parts.append(sums)
-            if len(parts) >= _MERGE_AT:
-                parts[:] = [added(parts)]
+    lean = ((item, _needed(sums, aggregate)) for item, sums in results)
+    by_field = each_field(lean, n_fields=len(task.sources))
     return [
-        _finish(added(parts), aggregate, task.plan) if parts else _empty(source, task.plan)
-        for source, parts in zip(task.sources, held, strict=True)
+        _finish(JoinedSums.of(parts), aggregate, task.plan) if parts else _empty(source, task.plan)
+        for source, parts in zip(task.sources, by_field, strict=True)
     ]
+
+
+def _needed(sums: CellSums | None, aggregate: Aggregate) -> CellSums | None:
+    """Without the sums over interiors where those are not wanted: a third of all."""
+    if sums is None or aggregate == "interior":
+        return sums
+    kept = {name: one for name, one in sums.sums.items() if not name.startswith("interior")}
+    return CellSums(sums.ids, kept)
 
 
 def _finished(
@@ -156,22 +157,32 @@ def _finished(
             yield item, sums
 
 
-def _finish(total: CellSums, aggregate: Aggregate, plan: ScorePlan) -> CellScores:
-    sums = total.sums
-    score, count = sums["score"], sums["score_area"]
-    if aggregate == "interior":
-        has = sums["interior_area"] > 0
-        score = np.where(has[:, None, None], sums["interior_score"], score)
-        count = np.where(has, sums["interior_area"], count)
-    views = ratio(score, count[:, None, None])
+def _finish(joined: JoinedSums, aggregate: Aggregate, plan: ScorePlan) -> CellScores:
+    views = _views(joined, aggregate)
+    score = views.mean(axis=1).astype(np.float32)
+    spread = views.std(axis=1).astype(np.float32) if plan.each_view else None
+    del views
+    area = joined.total("area")
+    intensity = ratio(joined.total("intensity"), joined.total("intensity_area")[:, None])
     return CellScores(
-        ids=total.ids,
-        score=views.mean(axis=1).astype(np.float32),
-        spread=views.std(axis=1).astype(np.float32) if plan.each_view else None,
-        intensity=ratio(sums["intensity"], sums["intensity_area"][:, None]).astype(np.float32),
-        area=sums["area"].astype(np.int64),
-        centroid=ratio(sums["place"], sums["area"][:, None]),
+        ids=joined.ids,
+        score=score,
+        spread=spread,
+        intensity=intensity.astype(np.float32),
+        area=area.astype(np.int64),
+        centroid=ratio(joined.total("place"), area[:, None]),
     )
+
+
+def _views(joined: JoinedSums, aggregate: Aggregate) -> NDArray[np.float64]:
+    """Score of each cell in each view, ``(n, views, c)``."""
+    score, count = joined.total("score"), joined.total("score_area")
+    if aggregate == "interior":
+        interior = joined.total("interior_area")
+        has = interior > 0
+        score = np.where(has[:, None, None], joined.total("interior_score"), score)
+        count = np.where(has, interior, count)
+    return ratio(score, count[:, None, None])
 
 
 def _empty(source: FieldSource, plan: ScorePlan) -> CellScores:

@@ -102,18 +102,20 @@ def integrate(  # noqa: PLR0913 - the public signature
         n_jobs=default_jobs(n_jobs),
         show_progress_bar=show_progress_bar,
     )
-    regions = {
-        key: RegionRows(cells.ids, field.source.channels, cells.intensity)
+    regions = [
+        (key, RegionRows(cells.ids, field.source.channels, cells.intensity))
         for (key, field), cells in zip(fields.items(), measured, strict=True)
-    }
+    ]
     table = target.table
     if table is None:
         centroids = zip(fields.items(), measured, strict=True)
         table = new_table(
-            regions,
+            {key: region.ids for key, region in regions},
+            [name for _, region in regions for name in region.columns],
             areas={key: cells.area for key, cells in zip(fields, measured, strict=True)},
             spatial={key: to_world(f.placement, cells.centroid) for (key, f), cells in centroids},
         )
+        table.X = aligned(table, regions)
         sdata.tables[table_key] = table
     table.layers[key_added] = aligned(table, regions)
     if write:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,19 +22,24 @@ from nimbus.engine.score import CellScores
 from ._prepare import Prepared
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scored:
-    """Fields and their scores, by labels element."""
+    """Fields and their scores, by labels element.
+
+    Not frozen: what is in the table is let go. Of 15 million cells and 56 markers each measurement
+    holds 3.4 GB.
+    """
 
     fields: Mapping[str, OpenField]
-    cells: Mapping[str, CellScores]
+    cells: dict[str, CellScores]
 
-    def regions(self, what: str) -> dict[str, RegionRows]:
-        """One measurement of every field: ``"score"``, ``"spread"`` or ``"intensity"``."""
-        return {
-            key: RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
-            for key, cells in self.cells.items()
-        }
+    def taken(
+        self, what: Literal["score", "spread", "intensity"]
+    ) -> Iterator[tuple[str, RegionRows]]:
+        """One measurement, field by field; it is let go of when the next field is asked for."""
+        for key, cells in self.cells.items():
+            yield key, RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
+            self.cells[key] = replace(cells, **{what: None})  # type: ignore[arg-type]
 
 
 def warn_without_cells(scored: Scored) -> None:
@@ -45,15 +51,18 @@ def warn_without_cells(scored: Scored) -> None:
 
 def make_table(scored: Scored) -> AnnData:
     """Table of all scored cells, with mean intensities in ``X`` and ``layers["integrated"]``."""
+    cells = scored.cells
     table = new_table(
-        scored.regions("intensity"),
-        areas={key: cells.area for key, cells in scored.cells.items()},
+        {key: own.ids for key, own in cells.items()},
+        [name for field in scored.fields.values() for name in field.source.channels],
+        areas={key: own.area for key, own in cells.items()},
         spatial={
-            key: to_world(field.placement, scored.cells[key].centroid)
+            key: to_world(field.placement, cells[key].centroid)
             for key, field in scored.fields.items()
         },
     )
-    table.layers[Layers.INTEGRATED] = table.X
+    table.X = aligned(table, scored.taken("intensity"))
+    table.layers[Layers.INTEGRATED] = table.X.copy()  # scanpy changes X in place
     return table
 
 
@@ -62,10 +71,10 @@ def write_scores(
 ) -> dict[str, list[str]]:
     """Write scores, scales and settings into `table`; gives the touched keys."""
     layers = [key_added]
-    table.layers[key_added] = aligned(table, scored.regions("score"))
+    table.layers[key_added] = aligned(table, scored.taken("score"))
     if run.settings.uncertainty:
         layers.append(key_added + Suffix.STD)
-        table.layers[layers[-1]] = aligned(table, scored.regions("spread"))
+        table.layers[layers[-1]] = aligned(table, scored.taken("spread"))
     table.var[key_added + Suffix.SCALE] = _common_scale(table, run.scales.table)
     table.uns[key_added] = {
         "model": run.described.card.name,

@@ -169,14 +169,15 @@ def score(  # noqa: PLR0913 - the public signature
         sdata, request, settings, scales, n_jobs=jobs, show_progress_bar=show_progress_bar
     )
     with run.journal() as journal:
-        cells = score_fields(
+        scores = score_fields(
             run.task,
             aggregate=run.aggregate,
             journal=journal,
             n_jobs=jobs,
             show_progress_bar=show_progress_bar,
         )
-    scored = Scored(run.fields, dict(zip(run.fields, cells, strict=True)))
+    scored = Scored(run.fields, dict(zip(run.fields, scores, strict=True)))
+    del scores  # so that what is in the table is held once
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
     touched = write_scores(table, scored, run, key_added=key_added)

@@ -1,0 +1,53 @@
+"""Sums of tiles, gathered field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from nimbus.core.cellsums import CellSums
+
+
+class OfField(Protocol):
+    """An item of work that belongs to a field."""
+
+    @property
+    def field(self) -> int:
+        """Number of the field."""
+
+
+def each_field(
+    results: Iterable[tuple[OfField, CellSums | None]], *, n_fields: int
+) -> Iterator[list[CellSums]]:
+    """Sums of the tiles of each field, once its last tile is done.
+
+    Sums are float64 and of several kinds, what becomes of them is a third of that or less; so
+    only those of one field are held.
+
+    Parameters
+    ----------
+    results
+        Tiles and their sums (``None``: without cells), field by field.
+    n_fields
+        Number of fields; one without cells gives an empty list.
+
+    Examples
+    --------
+    >>> from nimbus.engine.score import TileItem
+    >>> import numpy as np
+    >>> sums = CellSums(np.array([7]), {})
+    >>> done = [(TileItem(0, None), sums), (TileItem(0, None), None), (TileItem(2, None), sums)]
+    >>> [len(parts) for parts in each_field(done, n_fields=3)]
+    [1, 0, 1]
+    """
+    held: list[CellSums] = []
+    now = 0
+    for item, sums in results:
+        while now < item.field:
+            yield held
+            held, now = [], now + 1
+        if sums is not None:
+            held.append(sums)
+    while now < n_fields:
+        yield held
+        held, now = [], now + 1
