@@ -30,7 +30,7 @@ class TestBatchMap:
     @pytest.mark.parametrize("shape", [(3, 4), (1, 5), (4, 2), (1, 1)])
     def test_it_equals_the_rule_written_out_in_loops(self, shape):
         values, grid = draw(60), Grid(*shape)
-        settings = SomSettings(n_epochs=4, n_kmeans_steps=2, sigma_start=1.5, sigma_end=0.4)
+        settings = SomSettings(4, 2, sigma_start=1.5, sigma_end=0.4, relocate=False)
         som = train_som(ArrayRows(values), grid, settings=settings)
         start = start_codebook(moments(values), grid).profiles
         sigmas = [1.5 * (0.4 / 1.5) ** (k / 3) for k in range(4)]
@@ -40,14 +40,13 @@ class TestBatchMap:
         if grid.n_nodes > 1:
             assert np.abs(slow - layout).max() > 1e-3, "proves nothing: the last steps do nothing"
 
-    def test_a_wide_neighbourhood_is_trained_with_every_kth_cell(self):
+    def test_nodes_are_ordered_with_every_kth_cell_and_end_with_all(self):
         values, grid = draw(60), Grid(3, 4)
-        settings = SomSettings(4, 1, sigma_start=1.0, sigma_end=0.4, n_ordering_cells=20)
+        settings = SomSettings(4, 1, 1.0, 0.4, n_ordering_cells=20, relocate=False)
         start = start_codebook(moments(values), grid).profiles
         sigmas = [1.0 * 0.4 ** (k / 3) for k in range(4)]
-        assert [sigma > 0.5 for sigma in sigmas] == [True, True, True, False]
         options = {"start": start, "sigmas": sigmas, "n_kmeans_steps": 1}
-        thin, _ = slow_map(values, 3, 4, strides=[3, 3, 3, 1], **options)
+        thin, _ = slow_map(values, 3, 4, strides=[3] * 4, **options)
         full, _ = slow_map(values, 3, 4, **options)
         assert np.abs(thin - full).max() > 1e-3, "proves nothing: the cells do not matter"
         som = train_som(ArrayRows(values), grid, settings=settings)
@@ -178,19 +177,19 @@ class TestNearest:
 
 class TestRareTypes:
     def test_they_keep_nodes_of_their_own(self):
-        rare = (0.002, 0.002)
-        recalls, wide = [], []
-        for seed in (0, 1):
-            values, kind = plant_types(20_000, rare=rare, flip=0.005, seed=seed)
+        #  40 cells each, differing from a common type in 2 of 25 markers; benchmarks/cluster.py has
+        #  the larger test
+        plan = {"n_types": 20, "n_markers": 25, "rare": (0.002, 0.002), "flip": 0.005}
+        recalls, stuck = [], []
+        for seed in (0, 3):
+            values, kind = plant_types(20_000, seed=seed, **plan)
             grid, rows = Grid(12, 12), ArrayRows(values)
-            for out, end in ((recalls, 0.3), (wide, 1.0)):
-                steps = 5 if end == 0.3 else 0
-                settings = SomSettings(sigma_end=end, n_kmeans_steps=steps)
-                som = train_som(rows, grid, settings=settings)
+            for out, moves in ((recalls, True), (stuck, False)):
+                som = train_som(rows, grid, settings=SomSettings(relocate=moves))
                 node = assign_nodes(rows, som.codebook, grid).node
-                out += [node_recall(node, kind, wanted) for wanted in (12, 13)]
-        assert np.mean(wide) < 0.6, "proves nothing: a wide neighbourhood keeps them, too"
-        assert np.mean(recalls) >= 0.9  # 80 cells; benchmarks/cluster.py has the larger test
+                out += [node_recall(node, kind, wanted) for wanted in (20, 21)]
+        assert np.mean(stuck) < 0.6, "proves nothing: they are found without relocation, too"
+        assert np.mean(recalls) >= 0.95
 
 
 class TestSurvey:

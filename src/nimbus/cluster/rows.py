@@ -40,6 +40,11 @@ class Rows(ABC):
     def shape(self) -> tuple[int, int]:
         """Number of cells and of markers."""
 
+    @property
+    @abstractmethod
+    def n_jobs(self) -> int | None:
+        """Threads that work on spans; ``None`` is one for each processor."""
+
     @abstractmethod
     def map(
         self,
@@ -95,6 +100,11 @@ class ArrayRows(Rows):
         """Number of cells and of markers."""
         n_rows, n_columns = self.array.shape
         return n_rows, n_columns if self._columns is None else len(self._columns)
+
+    @property
+    def n_jobs(self) -> int | None:
+        """Threads."""
+        return self._n_jobs
 
     def map(
         self,

@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from nimbus._types import BoolArray, FloatArray
 
-from .batchmap import NodeSums, NumpyPass, Pass, batch_step, summed
+from .batchmap import NumpyPass, Pass, batch_step, summed
 from .blas import one_blas_thread
 from .codebook import Codebook
 from .grid import Grid
-from .rows import Rows, Values
+from .relocation import in_layout, relocate
+from .rows import ArrayRows, Rows, Values, complete
 from .survey import Moments, moments, summed_moments
 
-ORDERING_WIDTH = 0.5
-"""Below it a neighbour pulls with less than a seventh of a cell's own weight."""
+DISCOUNTS = (0.0, 0.0, 0.0, 0.5, 0.5)
+"""Of each relocation: first where the error falls most, then also for small groups of cells."""
+
+STEPS_BETWEEN = 2
+"""k-means steps after nodes were moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +34,24 @@ class SomSettings:
     n_epochs
         Passes over the cells while the neighbourhood shrinks.
     n_kmeans_steps
-        Passes after that without neighbourhood: each node goes to the mean of its own cells.
+        Passes at last without neighbourhood: each node goes to the mean of its own cells.
     sigma_start
         Width of the first neighbourhood in nodes; ``None`` is a quarter of the longer side.
     sigma_end
         Width of the last. Above 0.3 rare cell types are drawn into their big neighbours.
     n_ordering_cells
-        While the neighbourhood is wider than :data:`ORDERING_WIDTH`, about so many cells are
-        enough: of more, every second, third, ... is used.
+        Until the last passes about so many cells are enough: of more, every second, third, ...
+        is used, and held in memory.
+    relocate
+        Between both, let nodes that are hardly needed move to where cells of one node differ.
     """
 
     n_epochs: int = 10
-    n_kmeans_steps: int = 5
+    n_kmeans_steps: int = 3
     sigma_start: float | None = None
     sigma_end: float = 0.3
     n_ordering_cells: int = 100_000
+    relocate: bool = True
 
     def checked(self) -> SomSettings:
         """The same settings.
@@ -81,16 +88,15 @@ class SomSettings:
         return np.geomspace(max(start, self.sigma_end), self.sigma_end, self.n_epochs)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Thinned:
-    """A pass over every k-th cell of each span."""
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """Every k-th of the cells of a span that miss no value."""
 
-    own: Pass
     every: int
 
-    def __call__(self, values: Values) -> NodeSums:
-        """Sums of these cells."""
-        return self.own(np.ascontiguousarray(values[:: self.every]))
+    def __call__(self, values: Values) -> Values:
+        """These cells."""
+        return values[complete(values)][:: self.every].copy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +110,7 @@ class Som:
     codebook
         Nodes that cells are assigned to.
     layout
-        Nodes before the k-means steps, in the better order: for pictures of the grid.
+        Nodes before relocation and k-means steps, in the better order: for pictures of the grid.
     """
 
     grid: Grid
@@ -129,7 +135,7 @@ def train_som(
     Parameters
     ----------
     rows
-        Cells, ``(cell, marker)``; read once for the start and once in each pass.
+        Cells, ``(cell, marker)``; read twice for the start and once in each of the last passes.
     grid
         Where the nodes lie.
     settings
@@ -159,23 +165,46 @@ def train_som(
     """
     settings = (settings or SomSettings()).checked()
     found = summed_moments(rows.map(moments, kept))
-    book = start_codebook(found, grid, importance)
     every = max(1, found.n // settings.n_ordering_cells)
-
-    def step(codebook: Codebook, sigma: float) -> Codebook:
-        work = make_pass(codebook)
-        if every > 1 and sigma > ORDERING_WIDTH:
-            work = Thinned(work, every)
-        parts = rows.map(work, kept)
-        sums = summed(parts, n_nodes=grid.n_nodes, n_markers=rows.shape[1])
-        return batch_step(codebook, sums, grid.neighbourhood(sigma))
-
+    some = np.concatenate(list(rows.map(Thin(every), kept)))
+    few = Steps(ArrayRows(some, n_jobs=rows.n_jobs), grid, None, make_pass)
+    book = start_codebook(found, grid, importance)
     for sigma in settings.sigmas(grid):
-        book = step(book, float(sigma))
+        book = few.step(book, float(sigma))
     layout = book
+    if settings.relocate:
+        book = _relocated(some, few, layout)
+    many = few if every == 1 else Steps(rows, grid, kept, make_pass)
     for _ in range(settings.n_kmeans_steps):
-        book = step(book, 0.0)
+        book = many.step(book, 0.0)
     return Som(grid, book, layout)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Steps of the batch rule over the same cells."""
+
+    rows: Rows
+    grid: Grid
+    kept: BoolArray | None
+    make_pass: Callable[[Codebook], Pass]
+
+    def step(self, codebook: Codebook, sigma: float) -> Codebook:
+        """The nodes after one pass."""
+        parts = self.rows.map(self.make_pass(codebook), self.kept)
+        sums = summed(parts, n_nodes=self.grid.n_nodes, n_markers=self.rows.shape[1])
+        return batch_step(codebook, sums, self.grid.neighbourhood(sigma))
+
+
+def _relocated(values: Values, steps: Steps, layout: Codebook) -> Codebook:
+    """The nodes after all relocations, in the order of the layout; as they were if none moved."""
+    book, n_moved = steps.step(layout, 0.0), 0
+    for discount in DISCOUNTS:
+        book, n = relocate(values, book, discount=discount)
+        for _ in range(STEPS_BETWEEN if n else 0):
+            book = steps.step(book, 0.0)
+        n_moved += n
+    return in_layout(book, layout) if n_moved else layout
 
 
 def start_codebook(found: Moments, grid: Grid, importance: FloatArray | None = None) -> Codebook:

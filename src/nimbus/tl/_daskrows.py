@@ -57,6 +57,11 @@ class DaskRows(Rows):
         n_rows, n_columns = self._array.shape
         return n_rows, n_columns if self._columns is None else len(self._columns)
 
+    @property
+    def n_jobs(self) -> int | None:
+        """Threads where there is no client."""
+        return self._n_jobs
+
     def map(
         self,
         work: Callable[..., Result],

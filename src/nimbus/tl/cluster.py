@@ -81,7 +81,7 @@ def cluster(  # noqa: PLR0913 - the public signature
         and in any chunks. ``"minisom"`` runs MiniSom, which has to be installed.
     solver_options
         For ``"batch"`` the fields of :class:`nimbus.cluster.som.SomSettings` (``n_epochs``,
-        ``n_kmeans_steps``, ``sigma_start``, ``sigma_end``, ``n_ordering_cells``); for
+        ``n_kmeans_steps``, ``sigma_start``, ``sigma_end``, ``n_ordering_cells``, ``relocate``); for
         ``"minisom"`` the arguments of its constructor, and ``training``, ``num_iteration``,
         ``start``.
     n_metaclusters
@@ -116,8 +116,8 @@ def cluster(  # noqa: PLR0913 - the public signature
     - ``obs["nimbus_som_distance"]``: float32, from its node.
     - ``obs["nimbus_metacluster"]``: categorical, ``"0"`` has most cells; with colours, dendrogram
       and stabilities as in :func:`nimbus.tl.metacluster`.
-    - ``uns["nimbus_cluster"]``: ``codebook`` and ``layout_codebook`` (before the last k-means
-      steps, for pictures of the grid), ``node_means``, ``node_counts``, ``metacluster`` of each
+    - ``uns["nimbus_cluster"]``: ``codebook`` and ``layout_codebook`` (before nodes were
+      relocated, for pictures of the grid), ``node_means``, ``node_counts``, ``metacluster`` of each
       node, ``markers``, ``grid``, ``quantisation_error`` (mean distance), ``topographic_error``
       (share of the cells whose two nearest nodes do not touch), ``settings``.
 
