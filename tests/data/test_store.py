@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
+import signal
+
 import numpy as np
 import pytest
 import spatialdata
 
 import nimbus
+from nimbus._claim import ClaimedError
+from nimbus.data import workshop
+from support.processes import held_by_another
 from support.tissue import brightness, draw_sdata
 
 
@@ -44,6 +52,105 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(stored):
         nimbus.io.write_table(stored, "table")
     np.testing.assert_array_equal(read(stored).layers["nimbus"], before)
     assert list(stored.tables) == ["table"]
+
+
+def counted(monkeypatch, at_change):
+    """Call `at_change` before each change of a file by a writer."""
+    import zarr.storage._local as local
+
+    def counting(real):
+        def change(*arguments, **keywords):
+            at_change()
+            return real(*arguments, **keywords)
+
+        return change
+
+    monkeypatch.setattr(local, "_put", counting(local._put))
+    monkeypatch.setattr(workshop, "put_in_place", counting(workshop.put_in_place))
+    monkeypatch.setattr(shutil, "rmtree", counting(shutil.rmtree))
+
+
+def killed_at(n, work, monkeypatch):
+    """Do `work` in a child process that is killed at its `n`-th change of a file."""
+    if child := os.fork():
+        return os.waitpid(child, 0)[1] == signal.SIGKILL
+    changes = itertools.count()
+    counted(monkeypatch, lambda: next(changes) == n and os.kill(os.getpid(), signal.SIGKILL))
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+@pytest.mark.parametrize("keys", [None, {"layers": ["nimbus"], "uns": ["nimbus"], "var": []}])
+def test_a_writer_killed_at_any_change_leaves_the_old_table_or_the_new(stored, keys, monkeypatch):
+    table, changes = stored.tables["table"], []
+    with monkeypatch.context() as patch:
+        counted(patch, lambda: changes.append(1))
+        nimbus.io.write_table(stored, "table", keys=keys)
+    old = table.layers["nimbus"].copy()
+    table.layers["nimbus"] = new = old * 0 + np.float32(0.25)
+    seen = []
+    for n in (len(changes) // 2, *range(len(changes) - 6, len(changes))):
+        assert killed_at(
+            n, lambda: nimbus.io.write_table(stored, "table", keys=keys), monkeypatch
+        ), "proves nothing: the writer was not killed"
+        layer = read(stored).layers["nimbus"]
+        seen.append(np.array_equal(layer, new))
+        np.testing.assert_array_equal(layer, new if any(seen) else old)
+    assert set(seen) == {False, True}
+    nimbus.io.write_table(stored, "table", keys=keys)
+    names = {path.name for path in stored.path.iterdir()}
+    assert names == {"images", "labels", "tables", "zarr.json"}, "a killed writer's rest is there"
+
+
+def test_a_store_of_the_old_format_keeps_it(tmp_path):
+    from spatialdata._io.format import SpatialDataContainerFormatV01
+
+    sdata = draw_sdata([(40, 50)])
+    sdata.write(tmp_path / "s.zarr", sdata_formats=[SpatialDataContainerFormatV01()])
+    nimbus.tl.score(sdata, model=brightness, tta=False, show_progress_bar=False, write=True)
+    nimbus.tl.score(sdata, model=brightness, tta=False, show_progress_bar=False, write=True)
+    np.testing.assert_array_equal(
+        read(sdata).layers["nimbus"], sdata.tables["table"].layers["nimbus"]
+    )
+    assert not list(tmp_path.rglob("zarr.json"))
+
+
+def test_a_store_without_exchange_of_names_is_mended_by_the_next_writer(stored, monkeypatch):
+    """Two renames, killed between them: the table is missing until the next writer."""
+    import nimbus._exchange as exchange
+
+    class Killed(BaseException):
+        pass
+
+    def rename(self, target):
+        if self.parent.parent.name == "new.zarr":
+            raise Killed
+        return os.rename(self, target)
+
+    before = read(stored).layers["nimbus"]
+    monkeypatch.setattr(exchange, "_exchange", lambda a, b: False)
+    nimbus.io.write_table(stored, "table")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stored.path), "rename", rename)
+        patch.setattr(workshop.shutil, "rmtree", lambda path: None)
+        with pytest.raises(Killed):
+            nimbus.io.write_table(stored, "table")
+    assert list(spatialdata.read_zarr(stored.path).tables) == []
+    stored.tables["table"].obs["half"] = 0.5
+    nimbus.io.write_table(stored, "table", keys={"obs": []})
+    np.testing.assert_array_equal(read(stored).layers["nimbus"], before)
+
+
+def test_a_writer_waits_for_nobody_and_names_who_writes(stored):
+    with (
+        held_by_another(stored.path) as process,
+        pytest.raises(ClaimedError, match=f"in use by another run .process {process} on"),
+    ):
+        nimbus.io.write_table(stored, "table")
+    nimbus.io.write_table(stored, "table")
 
 
 def test_without_a_store_or_a_table_the_error_says_what_there_is(stored):

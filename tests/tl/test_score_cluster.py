@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -63,28 +64,76 @@ def test_the_error_of_a_worker_names_its_tile(client):
 
     with pytest.raises(ValueError, match="no such weather") as caught:
         nimbus.tl.score(two_fields(), model=broken, tta=False, show_progress_bar=False)
-    assert "TileItem(field=0" in "".join(caught.value.__notes__)
+    assert "tile 0 of 'a_labels' (rows 0:" in "".join(caught.value.__notes__)
 
 
-def test_a_lost_worker_changes_nothing(tmp_path):
-    calm, stormy = two_fields(), two_fields()
+def test_workers_that_lack_the_weights_get_them_once(tmp_path, client):
+    pytest.importorskip("torch")
+    from support.nets import saved_net
+
+    def blind(path="nimbus.engine.files"):
+        import importlib
+
+        files = importlib.import_module(path)
+        files._unpacked.clear()
+        files.missing = lambda path: path not in files._unpacked
+
+    def seeing(path="nimbus.engine.files"):
+        import importlib
+
+        files = importlib.import_module(path)
+        files.missing = lambda path: not os.path.isfile(path)
+        return {os.path.basename(there) for there in files._unpacked.values()}
+
+    weights = saved_net(tmp_path / "here alone.safetensors", root_filters=2, seed=5)
+    options = {"model": weights, "tile_size": 64, "tta": False, "show_progress_bar": False}
+    there, here = two_fields(), two_fields()
+    client.run(blind)
+    try:
+        nimbus.tl.score(there, **options)
+    finally:
+        unpacked = client.run(seeing)
+    assert {"here alone.safetensors", "here alone.json"} in unpacked.values()
+    with client.as_current(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nimbus.engine.run.active_client", lambda: None)
+        nimbus.tl.score(here, **options)
+    np.testing.assert_array_equal(
+        there.tables["table"].layers["nimbus"], here.tables["table"].layers["nimbus"]
+    )
+
+
+def test_lost_workers_change_nothing(tmp_path):
+    """One of two dies; then both at once, and with them what they all share."""
+    calm = two_fields()
     nimbus.tl.score(calm, model=brightness, tile_size=32, tta=False, show_progress_bar=False)
-    note = tmp_path / "killed"
 
-    def kills_once(planes):
-        if not note.exists():
-            note.touch()
-            os._exit(1)
-        return planes[:, :1] * np.float32(0.7) + planes[:, 1:] * np.float32(0.2)
+    def killer(n_victims):
+        folder = tmp_path / str(n_victims)
+        folder.mkdir()
+
+        def kills(planes):
+            if len(list(folder.iterdir())) < n_victims:
+                (folder / str(os.getpid())).touch()
+                while len(list(folder.iterdir())) < n_victims:
+                    time.sleep(0.02)
+                os._exit(1)
+            return planes[:, :1] * np.float32(0.7) + planes[:, 1:] * np.float32(0.2)
+
+        return kills
 
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
-        distributed.Client(cluster),
+        distributed.Client(cluster) as client,
     ):
-        nimbus.tl.score(stormy, model=kills_once, tile_size=32, tta=False, show_progress_bar=False)
-    assert note.exists(), "proves nothing: no worker was killed"
-    np.testing.assert_array_equal(
-        stormy.tables["table"].layers["nimbus"], calm.tables["table"].layers["nimbus"]
-    )
+        for n_victims in (1, 2):
+            client.wait_for_workers(2)
+            stormy = two_fields()
+            nimbus.tl.score(
+                stormy, model=killer(n_victims), tile_size=32, tta=False, show_progress_bar=False
+            )
+            assert len(list((tmp_path / str(n_victims)).iterdir())) == n_victims, "nobody died"
+            np.testing.assert_array_equal(
+                stormy.tables["table"].layers["nimbus"], calm.tables["table"].layers["nimbus"]
+            )

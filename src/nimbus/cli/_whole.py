@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from nimbus._exchange import hidden_beside, put_in_place
 
 
 @contextmanager
@@ -24,19 +25,13 @@ def written_whole(target: Path) -> Iterator[Path]:
     >>> target.read_text(), len(list(target.parent.iterdir()))
     ('cell,score', 1)
     """
-    part = _beside(target)
+    part = hidden_beside(target)
     try:
         yield part
     except BaseException:
         remove(part)
         raise
-    if not target.is_dir():
-        part.replace(target)
-        return
-    old = _beside(target)  # a folder can only be replaced in two steps
-    target.rename(old)
-    part.rename(target)
-    remove(old)
+    put_in_place(part, target, spare=hidden_beside(target))
 
 
 def remove(path: Path) -> None:
@@ -45,8 +40,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _beside(target: Path) -> Path:
-    """A hidden name in the same folder, with the same ending."""
-    return target.with_name(f".{target.stem}-{uuid.uuid4().hex[:8]}{target.suffix}")

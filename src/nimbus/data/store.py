@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import shutil
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import zarr
 from anndata import AnnData
 from anndata.io import write_elem
 from spatialdata import SpatialData
+from spatialdata._io.format import SpatialDataContainerFormatV01
 
 from nimbus._check import listed
+from nimbus._claim import claimed
+
+from .workshop import detach_metadata, install, linked_copy, workshop
 
 
 def write_table(
@@ -37,11 +44,14 @@ def write_table(
         `sdata` has no store, or no such table.
     OSError
         The store cannot be written.
+    ClaimedError
+        Another process works with the store.
 
     Notes
     -----
-    The whole table is first written under another name, so that at any moment the store holds a
-    readable copy. A group that an error left half written is removed.
+    The table is built in a hidden folder of the store and put in place in one step, so that the
+    store holds the old table or the new one, whole, whenever the process is killed or the disk is
+    full. Another process that writes to the same store is refused.
 
     Examples
     --------
@@ -56,23 +66,31 @@ def write_table(
         raise ValueError("sdata has no store yet; write it once with sdata.write(path)")
     if table_key not in sdata.tables:
         raise ValueError(f"table {table_key!r} does not exist; there is {listed(sdata.tables)}")
-    on_disk = f"tables/{table_key}" in sdata.elements_paths_on_disk()
-    if not on_disk:
-        _write_new(sdata, table_key)
-    elif keys is None:
-        _replace_whole(sdata, table_key)
-    else:
-        _write_keys(sdata.tables[table_key], Path(sdata.path) / "tables" / table_key, keys)
-    sdata.write_attrs()
-    if sdata.has_consolidated_metadata():
-        sdata.write_consolidated_metadata()
+    store, table = Path(sdata.path), sdata.tables[table_key]
+    part = f"tables/{table_key}"
+    with claimed(store), workshop(store) as folder:
+        if keys is None or not (store / part).is_dir():
+            built = _built({"tables": {table_key: table}}, part, store, folder)
+        else:
+            built = folder / table_key
+            linked_copy(store / part, built)
+            _write_keys(table, built, keys)
+        _install(sdata, built, part, folder)
 
 
-def write_element(sdata: SpatialData, name: str) -> None:
-    """Write an element to the store of `sdata`, in place of one of that name."""
-    if any(path.endswith(f"/{name}") for path in sdata.elements_paths_on_disk()):
-        sdata.delete_element_from_disk(name)
-    _write_new(sdata, name)
+def write_image(sdata: SpatialData, name: str) -> None:
+    """Write an image to the store of `sdata`, in place of one of that name."""
+    if sdata.path is None:
+        raise ValueError("sdata has no store yet; write it once with sdata.write(path)")
+    store, part = Path(sdata.path), f"images/{name}"
+    with claimed(store), workshop(store) as folder:
+        built = _built({"images": {name: sdata.images[name]}}, part, store, folder)
+        _install(sdata, built, part, folder)
+
+
+def store_claimed(sdata: SpatialData) -> AbstractContextManager[None]:
+    """Keep other processes of nimbus from writing to the store of `sdata` during the block."""
+    return claimed(str(sdata.path))
 
 
 def require_writable(sdata: SpatialData) -> None:
@@ -101,34 +119,43 @@ def require_writable(sdata: SpatialData) -> None:
         ) from error
 
 
+def _built(elements: Mapping[str, Any], part: str, store: Path, folder: Path) -> Path:
+    """An element as `store` would hold it, in the same format, written elsewhere."""
+    old_format = (store / ".zgroup").is_file()
+    with warnings.catch_warnings():  # a table alone annotates labels that are not beside it
+        warnings.filterwarnings("ignore", message="The table is annotating")
+        SpatialData(**elements).write(
+            folder / "new.zarr",
+            consolidate_metadata=False,
+            sdata_formats=[SpatialDataContainerFormatV01()] if old_format else None,
+        )
+    return folder / "new.zarr" / part
+
+
+def _install(sdata: SpatialData, built: Path, part: str, folder: Path) -> None:
+    """Put an element in place; a reader finds the store whole before and after each step."""
+    store = Path(str(sdata.path))
+    consolidated = sdata.has_consolidated_metadata()
+    detach_metadata(store, sdata.attrs)
+    _require_group(store, part.partition("/")[0])
+    install(built, store, part, folder=folder)
+    if consolidated:
+        sdata.write_consolidated_metadata()
+
+
+def _require_group(store: Path, name: str) -> None:
+    zarr.open_group(store, mode="r+", use_consolidated=False).require_group(name)
+
+
 def _write_keys(table: AnnData, path: Path, keys: Mapping[str, Sequence[str]]) -> None:
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     for attribute, names in keys.items():
         values = getattr(table, attribute)
         if attribute in ("obs", "var"):
+            shutil.rmtree(path / attribute)  # its chunks are shared with the old table
             write_elem(group, attribute, values)
             continue
         part = group.require_group(attribute)
         for name in names:
+            shutil.rmtree(path / attribute / name, ignore_errors=True)
             write_elem(part, name, values[name])
-
-
-def _write_new(sdata: SpatialData, name: str) -> None:
-    try:
-        sdata.write_element(name)
-    except BaseException:
-        with contextlib.suppress(KeyError, ValueError, OSError):
-            sdata.delete_element_from_disk(name)
-        raise
-
-
-def _replace_whole(sdata: SpatialData, table_key: str) -> None:
-    spare = f"{table_key}.tmp-{uuid.uuid4().hex[:8]}"
-    sdata.tables[spare] = sdata.tables[table_key]
-    try:
-        _write_new(sdata, spare)
-        sdata.delete_element_from_disk(table_key)
-        sdata.write_element(table_key)
-        sdata.delete_element_from_disk(spare)
-    finally:
-        del sdata.tables[spare]

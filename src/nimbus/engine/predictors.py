@@ -14,6 +14,8 @@ from nimbus.model import CallablePredictor, ModelCard, Predictor
 from nimbus.model.callable import ModelFunction
 from nimbus.model.registry import card_beside
 
+from .files import here
+
 Model: TypeAlias = str | Path | ModelFunction
 """A registered name, a path (``.safetensors`` or a published ``.pt``), or a callable."""
 
@@ -46,6 +48,14 @@ class PredictorSpec:
     device: str | None
     precision: str
     batch_size: int | None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Weights and the card beside them, for workers that lack them; none for a callable."""
+        if not isinstance(self.model, str):
+            return ()
+        path = Path(self.model)
+        return tuple(str(p) for p in (path, path.with_suffix(".json")) if p.is_file())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +119,20 @@ def predictor_for(spec: PredictorSpec) -> Predictor:
         return _net_predictor(spec)
 
 
+def described_device(spec: PredictorSpec) -> str:
+    """Device and number format that this process takes for `spec`, such as ``"cpu float32"``."""
+    predictor = predictor_for(spec)
+    if isinstance(predictor, models.NetPredictor):
+        return f"{predictor.device.type} {predictor.dtype}".replace("torch.", "")
+    return "callable"
+
+
 _LOADING = threading.Lock()
 
 
 @lru_cache(maxsize=2)
 def _net_predictor(spec: PredictorSpec) -> Predictor:
-    loaded = _loaded(str(spec.model))
+    loaded = _loaded(here(str(spec.model)))
     if loaded.sha256 != spec.sha256:
         raise ValueError(
             f"{spec.model} has sha256 {loaded.sha256} here, but the run began with {spec.sha256}; "

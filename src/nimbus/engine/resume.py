@@ -175,7 +175,8 @@ def _sums(body: bytes) -> CellSums | None:
     sums = {}
     for name, shape in shapes.items():
         values = np.frombuffer(body, "<f8", n_cells * int(np.prod(shape)), at)
-        sums[name] = values.reshape(n_cells, *shape)
+        # A copy of its own: who keeps one of the sums need not keep them all.
+        sums[name] = values.reshape(n_cells, *shape).copy()
         at += values.nbytes
     return CellSums(ids, sums)
 

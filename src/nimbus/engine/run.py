@@ -10,11 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
 
+from .clusters import on_cluster
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-RETRIES = 3
-"""How often a cluster tries a task whose worker was lost."""
 
 
 def default_jobs(n_jobs: int | None) -> int:
@@ -33,12 +32,13 @@ def default_jobs(n_jobs: int | None) -> int:
 
 
 def run_ordered(
-    task: Callable[[Item], Result], items: Sequence[Item], *, n_jobs: int
+    task: Callable[[Item], Result], items: Sequence[Item], *, n_jobs: int, files: Sequence[str] = ()
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with its result, in the order of `items`, whichever finished first.
 
     An active :class:`distributed.Client` runs the tasks; otherwise `n_jobs` threads do. At most
     ``2 * n_jobs`` results wait at a time, so that memory does not grow with the number of items.
+    A cluster gets the content of those of `files` that its workers lack.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def run_ordered(
     """
     client = active_client()
     if client is not None:
-        yield from _on_cluster(client, task, items)
+        yield from on_cluster(client, task, items, files=files)
     else:
         yield from _on_threads(task, items, n_jobs)
 
@@ -77,22 +77,6 @@ def _on_threads(
             yield from _in_window(lambda item: pool.submit(task, item), items, 2 * n_jobs)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _on_cluster(
-    client: Any, task: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, Result]]:
-    shared = client.scatter(task, broadcast=True, hash=False)
-    n_workers = max(1, len(client.scheduler_info()["workers"]))
-
-    def submit(item: Item) -> Any:
-        return client.submit(_call, shared, item, pure=False, retries=RETRIES)
-
-    yield from _in_window(submit, items, 4 * n_workers)
-
-
-def _call(task: Callable[[Item], Result], item: Item) -> Result:
-    return task(item)
 
 
 def _in_window(

@@ -22,10 +22,18 @@ from .source import FieldSource
 
 @dataclass(frozen=True, slots=True)
 class TileItem:
-    """One tile of one field."""
+    """One tile of one field, whose labels have that name."""
 
     field: int
     tile: Tile
+    name: str
+
+    def __str__(self) -> str:
+        box = self.tile.write
+        return (
+            f"tile {self.tile.index} of {self.name!r} "
+            f"(rows {box.y0}:{box.y1}, columns {box.x0}:{box.x1} of the network's grid)"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +119,7 @@ def score_fields(
         Show the tiles that are done.
     """
     items = [
-        TileItem(index, tile)
+        TileItem(index, tile, source.labels_name)
         for index, source in enumerate(task.sources)
         for tile in tiles_of(source, task.plan)
     ]
@@ -144,10 +152,10 @@ def _finished(
 ) -> Iterator[tuple[TileItem, CellSums | None]]:
     """Every item in order with its sums: from the journal where it is done, else computed."""
     if journal is None:
-        yield from run_ordered(task, items, n_jobs=n_jobs)
+        yield from run_ordered(task, items, n_jobs=n_jobs, files=task.predictor.files)
         return
     missing = [item for item in items if not journal.has(item.field, item.tile.index)]
-    fresh = run_ordered(task, missing, n_jobs=n_jobs)
+    fresh = run_ordered(task, missing, n_jobs=n_jobs, files=task.predictor.files)
     for item in items:
         if journal.has(item.field, item.tile.index):
             yield item, journal.load(item.field, item.tile.index)

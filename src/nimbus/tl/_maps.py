@@ -73,7 +73,8 @@ def _lazy_maps(task: ScoreTask, index: int) -> da.Array:
         )
         tiles = tiles_of(source, task.plan)
         rows = [list(row) for _, row in groupby(tiles, key=lambda tile: tile.write.y0)]
-        planes.append([[_chunk(one, TileItem(0, tile)) for tile in row] for row in rows])
+        name = source.labels_name
+        planes.append([[_chunk(one, TileItem(0, tile, name)) for tile in row] for row in rows])
     maps: da.Array = da.concatenate([da.block(plane) for plane in planes], axis=0)
     return maps
 

@@ -18,9 +18,14 @@ from nimbus.data.scales import (
 )
 from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
 from nimbus.engine.predict import Aggregate
-from nimbus.engine.predictors import DescribedModel, describe_model, predictor_for
+from nimbus.engine.predictors import (
+    DescribedModel,
+    PredictorSpec,
+    describe_model,
+    described_device,
+)
 from nimbus.engine.resume import Journal, open_journal
-from nimbus.engine.run import active_client
+from nimbus.engine.run import run_ordered
 from nimbus.engine.score import ScoreTask
 from nimbus.model import ModelCard
 
@@ -45,12 +50,15 @@ class Prepared:
         Divisor of each channel of each image.
     fields
         By labels element.
+    device
+        What the model runs on, and in which number format.
     """
 
     settings: Settings
     described: DescribedModel
     scales: Scales
     fields: Mapping[str, OpenField]
+    device: str
 
     @property
     def task(self) -> ScoreTask:
@@ -72,7 +80,11 @@ class Prepared:
             return nullcontext()
         task = self.task
         return open_journal(
-            self.settings.resume, fingerprint(list(self.fields.values()), task.predictor, task.plan)
+            self.settings.resume,
+            {
+                **fingerprint(list(self.fields.values()), task.predictor, task.plan),
+                "device": self.device,
+            },
         )
 
 
@@ -87,8 +99,7 @@ def prepare(
 ) -> Prepared:
     """Open the fields and find the scales; refuses bad input before any work on tiles."""
     described = describe_model(settings.model)
-    if active_client() is None:
-        predictor_for(settings.spec(described))  # refuses weights and devices
+    device = _device(settings.spec(described))
     panels = wanted_channels(sdata, request)
     fields = {
         key: open_field(
@@ -99,7 +110,13 @@ def prepare(
     used = _scales(sdata, request, described.card, scales, n_jobs, show_progress_bar)
     warn_without_signal(used.table)
     scaled = {key: field.with_scales(used.table) for key, field in fields.items()}
-    return Prepared(settings, described, used, scaled)
+    return Prepared(settings, described, used, scaled, device)
+
+
+def _device(spec: PredictorSpec) -> str:
+    """What the model runs on, here or on a worker; refuses weights and devices."""
+    found = run_ordered(described_device, [spec], n_jobs=1, files=spec.files)
+    return next(device for _, device in found)
 
 
 def _scales(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.sources import Request
-from nimbus.data.store import require_writable, write_element, write_table
+from nimbus.data.store import require_writable, store_claimed, write_image, write_table
 from nimbus.data.targets import find_target
 from nimbus.engine.predict import Aggregate
 from nimbus.engine.predictors import Model
@@ -139,7 +140,8 @@ def score(  # noqa: PLR0913 - the public signature
     TypeError
         Labels that are not integers.
     OSError
-        A chunk that cannot be read, a store that cannot be written.
+        A chunk that cannot be read, a store that cannot be written, or another process that
+        works with the same store or `resume` folder.
 
     Examples
     --------
@@ -168,7 +170,7 @@ def score(  # noqa: PLR0913 - the public signature
     run = prepare(
         sdata, request, settings, scales, n_jobs=jobs, show_progress_bar=show_progress_bar
     )
-    with run.journal() as journal:
+    with store_claimed(sdata) if write else nullcontext(), run.journal() as journal:
         scores = score_fields(
             run.task,
             aggregate=run.aggregate,
@@ -185,5 +187,5 @@ def score(  # noqa: PLR0913 - the public signature
     maps = add_maps(sdata, run, name=key_added if save_maps is True else save_maps)
     if write:
         for name in maps:
-            write_element(sdata, name)
+            write_image(sdata, name)
         write_table(sdata, table_key, keys=touched)
