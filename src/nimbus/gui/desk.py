@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -134,28 +134,19 @@ class Desk:
             self._settle_soon()
         self._tell()
 
-    def recut(self, n_metaclusters: int) -> State:
-        """Find another number of metaclusters, as one edit; gives the new state.
+    def recut(self, state: State, n_metaclusters: int) -> State:
+        """Find another number of metaclusters, as one edit of a state; gives the new one.
 
         Raises
         ------
         ValueError
             More metaclusters than nodes with cells.
         """
-        old = self.facts.settings
-        wanted = ConsensusSettings(
-            n_metaclusters,
-            old.n_resamples,
-            old.share,
-            old.linkage,
-            old.zscore_cap,
-            old.weighted,
-            old.random_state,
-        )
+        wanted = replace(self.facts.settings, n_metaclusters=n_metaclusters)
         found = find_metaclusters(self.facts.nodes, wanted)
-        state = self.state.recut(found.labels.tolist())
-        self.commit(state, (found, wanted))
-        return state
+        cut = state.recut(found.labels.tolist())
+        self.commit(cut, (found, wanted))
+        return cut
 
     def finish(self) -> Status:
         """Wait until the table is up to date; gives the status."""

@@ -15,8 +15,8 @@ from .look import FIELDS
 from .state import State
 
 Step: TypeAlias = Callable[[State], State]
-Do: TypeAlias = Callable[[Step], None]
-"""Makes a step and shows the state after it, or why it cannot be made."""
+Do: TypeAlias = Callable[[Step], bool]
+"""Makes a step and shows the state after it, or why it cannot be made; tells which."""
 
 
 class Editing:
@@ -81,9 +81,9 @@ class Editing:
                 )
                 one.param.update(options=options, value=kept)
             self.number.value = len(options)
+            self._show_name()
         if state.touched and (before is None or before.selected != state.selected):
             self.who.value = state.touched[0]
-        self._show_name()
         self._quiet = False
 
     def _told(self, state: State) -> str:
@@ -114,9 +114,7 @@ class Editing:
 
     def _create(self) -> None:
         name = (self.new_name.value_input or "").strip()
-        before = self._state
-        self._do(lambda s: s.new(name or None))
-        if self._state is not before:
+        if self._do(lambda s: s.new(name or None)):
             self.new_name.param.update(value="", value_input="")
 
     def _rename(self) -> None:

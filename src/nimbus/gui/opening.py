@@ -19,7 +19,7 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Obs, Suffix
 from nimbus._types import AnyArray
 from nimbus.cluster.grid import Grid
-from nimbus.cluster.treelayout import spanning_tree, tree_positions
+from nimbus.cluster.spanning import spanning_tree, tree_layout
 from nimbus.data.clusters import NodeTable, map_of, nodes_of, record_of
 from nimbus.data.elements import image_names, pair_elements
 from nimbus.data.layers import dense, layer_names, marker_values
@@ -203,14 +203,16 @@ def _values(
 def _places(
     record: Mapping[str, Any], nodes: NodeTable
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-    """Where nodes are drawn; nodes of a map of unknown sides lie on a square."""
+    """Edges of the tree, and where nodes are drawn; nodes without cells are not on the tree."""
     n_nodes = nodes.counts.size
     given = record.get("grid")
     sides = (int(given[0]), int(given[1])) if given is not None else (1, n_nodes)
     grid = Grid(*sides).positions()[:, ::-1].astype(np.float64)
-    book = np.asarray(record.get("layout_codebook", nodes.means), dtype=np.float64)
-    edges = spanning_tree(book * nodes.importance)
-    return edges, {"grid": grid, "tree": tree_positions(edges, n_nodes)}
+    there = np.flatnonzero(nodes.counts)
+    edges = spanning_tree(nodes.weighted_means[there])
+    tree = np.full((n_nodes, 2), np.nan)
+    tree[there] = tree_layout(edges)
+    return there[edges], {"grid": grid, "tree": tree}
 
 
 def _flags(record: Mapping[str, Any], nodes: NodeTable) -> dict[str, Any]:

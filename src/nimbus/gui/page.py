@@ -37,12 +37,13 @@ class Page:
         self.desk, self.state = desk, desk.state
         self._document = pn.state.curdoc
         self._waiting: set[Callable[[], None]] = set()
+        self._due = False
         facts = desk.facts
         self.charts = Charts(
             facts,
             on_node=self._on_node,
             on_metacluster=self._on_metacluster,
-            on_nodes=lambda nodes: self.do(lambda s: s.select(nodes, add=True)),
+            on_nodes=self._on_nodes,
         )
         self.editing = Editing(self.do, self._recut, facts.nodes.counts)
         self.showing = Showing(self.do, facts.nodes.means[facts.nodes.counts > 0])
@@ -53,17 +54,16 @@ class Page:
         self.title, self.status = html("title-bar"), html("status", width=330, sizing_mode="fixed")
         self.message = html("message", height=18)
 
-    def do(self, step: Step) -> None:
+    def do(self, step: Step) -> bool:
         """Make a step and show what became of it; one that cannot be made says why."""
         try:
             state = step(self.state)
         except ValueError as error:
             self.say(str(error))
-            return
-        self.say("")
-        self.state = state
+            return False
+        self._take(state)
         self.desk.commit(state)
-        self.refresh()
+        return True
 
     def say(self, problem: str) -> None:
         """Tell what went wrong; an empty text takes it back."""
@@ -82,11 +82,30 @@ class Page:
             self.tissue.refresh(state)
         self._refresh_status()
 
+    def on_key(self, key: str) -> None:
+        """What a key does."""
+        self.do(STEPS[key])
+
+    def _take(self, state: State) -> None:
+        """Show another state soon: several steps at once are shown once.
+
+        Panel runs callbacks of widgets without the lock of the document, and Bokeh refuses changes
+        of figures then; the next tick has it.
+        """
+        self.say("")
+        self.state = state
+        if not self._due:
+            self._due = True
+            self.soon(self._shown)
+
+    def _shown(self) -> None:
+        self._due = False
+        self.refresh()
+
     def take_over(self) -> None:
         """Take metaclusters that another page made, and the status."""
         if self.desk.state.clusters is not self.state.clusters:
-            self.state = self.state.with_clusters(self.desk.state.clusters)
-            self.refresh()
+            self._take(self.state.with_clusters(self.desk.state.clusters))
         self._refresh_status()
 
     def soon(self, call: Callable[[], None]) -> None:
@@ -113,6 +132,9 @@ class Page:
         else:
             self.do(lambda s: self._at(s.toggle(node), row))
 
+    def _on_nodes(self, nodes: list[int]) -> None:
+        self.do(lambda s: s.select(nodes, add=True))
+
     def _on_metacluster(self, metacluster: int, row: int, _held: bool) -> None:
         self.do(lambda s: self._at(s.click_metacluster(metacluster), row))
 
@@ -124,12 +146,9 @@ class Page:
 
     def _recut(self, n_metaclusters: int) -> None:
         try:
-            self.state = self.desk.recut(n_metaclusters)
+            self._take(self.desk.recut(self.state, n_metaclusters))
         except ValueError as error:
             self.say(str(error))
-            return
-        self.say("")
-        self.refresh()
 
     def _later(self, call: Callable[[], None]) -> None:
         if self._document is None or self._document.session_context is None:
@@ -212,9 +231,7 @@ def _layout(page: Page) -> Any:
     return pn.Column(
         bar,
         pn.Row(charts, side, sizing_mode="stretch_width", margin=0),
-        keys(
-            lambda key: page.do({"undo": State.undo, "redo": State.redo, "clear": State.clear}[key])
-        ),
+        keys(page.on_key),
         css_classes=["nimbus-page"],
         stylesheets=[SHEET],
         sizing_mode="stretch_width",
