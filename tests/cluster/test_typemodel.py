@@ -9,7 +9,7 @@ import pytest
 
 from nimbus.cluster.annotating import Look, Name, all_named
 from nimbus.cluster.typeevidence import BASE_RATE, base_rates, shifted
-from nimbus.cluster.typemodel import SHARED_ERROR, UNASSIGNED, estimated_prior, type_model
+from nimbus.cluster.typemodel import NOISE, SHARED_ERROR, UNASSIGNED, fitted, type_model
 from nimbus.core.typerules import Literal, Rule, Signature, TypeRules
 
 MARKERS = ("A", "B", "C", "D")
@@ -179,10 +179,35 @@ def test_shares_are_estimated_and_none_of_these_keeps_its_own():
     positive = np.stack([is_t, ~is_t, is_t, is_t], axis=1) ^ (rng.random((8000, 4)) < 0.05)
     # Scores that mean what they say: s / (1 - s) is how much likelier they are of positives.
     scores = np.where(positive, rng.beta(1.5, 0.5, (8000, 4)), rng.beta(0.5, 1.5, (8000, 4)))
-    prior = estimated_prior(own, own.evidence(scores))
+    prior = fitted(own, own.ratios(scores), noise=False, prior=True).prior
     assert prior[-1] == pytest.approx(1 / 3)
     assert prior[0] / prior[:-1].sum() == pytest.approx(is_t.mean(), abs=0.04)
     assert prior.sum() == pytest.approx(1)
+
+
+def test_a_marker_that_failed_loses_its_say():
+    rng = np.random.default_rng(6)
+    rules = TypeRules(
+        (
+            Signature(("T",), (rule("A+"), rule("B-"), rule("C+"))),
+            Signature(("U",), (rule("A-"), rule("B+"), rule("C+"))),
+        )
+    )
+    own = type_model(rules, markers=MARKERS, base=np.array([0.5, 0.5, 0.02, 0.02]), threshold=HALF)
+    is_t = rng.random(3000) < 0.5
+    positive = np.stack([is_t, ~is_t, rng.random(3000) < 0.05, is_t], axis=1)  # C stained nothing
+    high, low = rng.beta(12, 1.2, (3000, 4)), rng.beta(1.2, 14, (3000, 4))
+    scores = np.where(positive, high, low)
+    found = fitted(own, own.ratios(scores), noise=True, prior=False)
+    noise = dict(zip(map(str, own.rules), found.noise, strict=True))
+    assert noise["C+"] > 0.6
+    assert max(noise["A+"], noise["A-"], noise["B+"], noise["B-"]) < 0.1
+    right = [
+        ((one.posterior(one.evidence(scores))[:, 0] > 0.5) == is_t).mean() for one in (own, found)
+    ]
+    assert right[1] > 0.95 > right[0]
+    none = fitted(own, own.ratios(np.full((50, 4), np.nan)), noise=True, prior=False)
+    np.testing.assert_allclose(none.noise, NOISE, atol=0.05)
 
 
 def test_spans_add_up_to_the_whole():

@@ -50,7 +50,7 @@ class TestCells:
         scores = table.layers["nimbus"]
         b_cells = (table.obs["kind"] == "B").to_numpy()
         scores[b_cells, 1] = 0.8  # CD3 of every B cell, as by spillover
-        nimbus.tl.annotate(table, MATRIX)
+        nimbus.tl.annotate(table, MATRIX, noise=NOISE)
         record = table.uns["nimbus_cell_type"]
         row = record["summary"].set_index("group").loc["B"]
         assert row["for"].startswith("CD20+ (+")
@@ -390,7 +390,8 @@ class TestSources:
         ({"layer": "mean"}, "values from 0 to 530.5; scores are from 0 to 1"),
         ({"groupby": "kidn"}, "column of obs 'kidn' does not exist; did you mean 'kind'"),
         ({"confidence": 0}, "confidence is a probability above 0"),
-        ({"noise": 0.5}, "noise is a probability above 0 and below 0.5"),
+        ({"noise": 0.5}, 'noise is "estimated", or above 0 and below 0.5'),
+        ({"noise": "estimate"}, "noise 'estimate' does not exist; did you mean 'estimated'"),
         ({"priors": "even"}, "prior 'even' does not exist; there is: 'uniform', 'estimated'"),
         ({"priors": {"B": 1}}, "must hold every cell type; these are missing: 'CD8 T'"),
         ({"priors": {"b": 1}}, "cell type 'b' does not exist"),

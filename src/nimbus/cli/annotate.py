@@ -46,8 +46,11 @@ def annotate(
         _option(_MODEL, "Score that says nothing: 0.5, CD3=0.4, a .json, or nimbus_calibrated."),
     ] = "0.5",
     noise: Annotated[
-        float, _option(_MODEL, "Share of the cells of a type that differ from its row.")
-    ] = 0.05,
+        str,
+        _option(
+            _MODEL, "Share of the cells of a type that differ from its row: 0.05, or estimated."
+        ),
+    ] = "estimated",
     n_jobs: Annotated[int | None, _option(_MODEL, "Threads; all processors by default.")] = None,
     posterior: Annotated[
         bool, _option(_OUTPUT, "Also store the probability of every type.", "--posterior")
@@ -88,7 +91,7 @@ def annotate(
         "priors": priors if priors in ("uniform", "estimated") else numbers("--priors", priors),
         "confidence": confidence,
         "threshold": _threshold(threshold),
-        "noise": noise,
+        "noise": _noise(noise),
         "exclude_markers": names(exclude_markers) or [],
         "exclude_types": names(exclude_types) or [],
         "posterior": posterior,
@@ -107,3 +110,10 @@ def _threshold(given: str) -> float | str | dict[str, Any] | None:
     except ValueError:
         by_marker = "=" in given or given.endswith(".json")
         return numbers("--threshold", given) if by_marker else given
+
+
+def _noise(given: str) -> float | str:
+    try:
+        return float(given)
+    except ValueError:
+        return given

@@ -68,14 +68,10 @@ def base_rates(n_positive: IntArray, n_scored: IntArray) -> NDArray[np.float64]:
     return np.asarray(np.clip(n_positive / np.maximum(n_scored, 1), *BASE_RATE))
 
 
-def rule_evidence(
-    scores: FloatArray,
-    rules: Sequence[Rule],
-    column: Mapping[str, int],
-    base: FloatArray,
-    noise: float,
+def rule_ratios(
+    scores: FloatArray, rules: Sequence[Rule], column: Mapping[str, int], base: FloatArray
 ) -> NDArray[np.float64]:
-    """Evidence of each cell for each rule, natural logarithm, ``(cell, rule)``.
+    """``r / b`` of each cell for each rule, ``(cell, rule)``: 1 where nothing is known.
 
     Parameters
     ----------
@@ -87,24 +83,21 @@ def rule_evidence(
         Column of each marker.
     base
         Share of positive cells of each marker.
-    noise
-        Share of the cells of a type that do not follow a rule of it.
 
     Examples
     --------
     >>> scores = np.array([[0.9], [0.5], [np.nan]])
-    >>> rule_evidence(scores, [Rule.of("CD3", True)], {"CD3": 0}, np.array([0.1]), 0.05).round(2)
-    array([[1.57],
-           [0.  ],
-           [0.  ]])
+    >>> rule_ratios(scores, [Rule.of("CD3", True)], {"CD3": 0}, np.array([0.1]))
+    array([[5.],
+           [1.],
+           [1.]])
     """
     up = base * scores
     after = np.where(np.isnan(scores), base, up / (up + (1 - base) * (1 - scores)))
     out = np.empty((len(scores), len(rules)))
     for k, rule in enumerate(rules):
-        then, before = _holds(rule, after, column), _holds(rule, base[None], column)
-        out[:, k] = (1 - noise) * then / before + noise
-    return np.log(out)
+        out[:, k] = _holds(rule, after, column) / _holds(rule, base[None], column)
+    return out
 
 
 def _holds(rule: Rule, positive: FloatArray, column: Mapping[str, int]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nimbus._types import FloatArray, IntArray
 from nimbus.core.typerules import Rule, TypeRules
 
-from .typeevidence import rule_evidence, shifted
+from .typeevidence import rule_ratios, shifted
 
 UNASSIGNED = "unassigned"
 """Name of cells of which no type is likely enough."""
@@ -20,8 +20,18 @@ NOISE = 0.05
 """So many cells of a type do not follow a rule of it; then the marker is as in any cell.
 
 Types of real tissue express what the literature says in all but a few per cent of their cells, and
-of calls at 0.5 about as many are wrong; ``docs/design/annotation.md`` has other values tried.
+of calls about as many are wrong. It is where the estimate of each rule begins.
 """
+
+NOISE_WEIGHT = 0.15
+"""`NOISE` counts as if so many of all cells had shown it, against those that a type really has.
+
+With less the estimate believes rare types of which little is seen; ``docs/design/annotation.md``
+has other values tried.
+"""
+
+MOST_NOISE = 0.95
+"""A rule never becomes quite without meaning."""
 
 CONFIDENCE = 0.5
 """A type is named from here on: then it is likelier than all others together, and none of them."""
@@ -34,7 +44,7 @@ They were put together because they look alike, and look alike in what is wrong 
 *Survey Sampling*, 1965): one for one cell, four for any number.
 """
 
-MAX_STEPS, TOLERANCE = 500, 1e-6
+MAX_STEPS, TOLERANCE = 200, 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +73,7 @@ class TypeModel:
     base, threshold
         Of each marker: share of positive cells, and score that speaks neither for nor against.
     noise
-        Share of the cells of a type that do not follow a rule of it.
+        Share of the cells of a type that do not follow a rule of it, shape ``(rule,)``.
     """
 
     names: tuple[str, ...]
@@ -75,14 +85,16 @@ class TypeModel:
     prior: NDArray[np.float64]
     base: NDArray[np.float64]
     threshold: NDArray[np.float64]
-    noise: float
+    noise: NDArray[np.float64]
+
+    def ratios(self, scores: FloatArray) -> NDArray[np.float64]:
+        """What scores say of each rule, ``(cell, rule)``; see `typeevidence`."""
+        column = {name: k for k, name in enumerate(self.markers)}
+        return rule_ratios(shifted(scores, self.threshold), self.rules, column, self.base)
 
     def evidence(self, scores: FloatArray) -> NDArray[np.float64]:
-        """Of each cell for each rule, natural logarithm, ``(cell, rule)``; see `typeevidence`."""
-        column = {name: k for k, name in enumerate(self.markers)}
-        return rule_evidence(
-            shifted(scores, self.threshold), self.rules, column, self.base, self.noise
-        )
+        """Of each cell for each rule, natural logarithm, ``(cell, rule)``."""
+        return np.asarray(np.log((1 - self.noise) * self.ratios(scores) + self.noise))
 
     def posterior(self, evidence: FloatArray) -> NDArray[np.float64]:
         """Probability of each signature, ``(cell, signature)``; rows sum to 1."""
@@ -177,23 +189,26 @@ def type_model(
         prior=prior / prior.sum(),
         base=np.asarray(base, dtype=np.float64),
         threshold=np.asarray(threshold, dtype=np.float64),
-        noise=noise,
+        noise=np.full(len(every), noise),
     )
 
 
-def estimated_prior(model: TypeModel, evidence: FloatArray) -> NDArray[np.float64]:
-    """Share of each signature among cells, by expectation maximisation from `model.prior`.
-
-    The share of "none of these" stays: as it has the shares of positive cells of all markers, it
-    would take over the cells of types that few rules tell from others. As if one more cell had been
-    seen, spread as `model.prior` says, so that no share becomes 0.
+def fitted(model: TypeModel, ratios: FloatArray, *, noise: bool, prior: bool) -> TypeModel:
+    """The model that fits some cells best, by expectation maximisation.
 
     Parameters
     ----------
     model
         Where it begins.
-    evidence
+    ratios
         Of the cells, ``(cell, rule)``.
+    noise
+        Estimate the share of cells that do not follow a rule, for each rule, so that a marker that
+        failed loses its say.
+    prior
+        Estimate the shares of signatures, as if one more cell had been seen, spread as
+        `model.prior` says. The share of "none of these" stays: as it has the shares of positive
+        cells of all markers, it would take over the types that few rules tell from others.
 
     Examples
     --------
@@ -202,19 +217,38 @@ def estimated_prior(model: TypeModel, evidence: FloatArray) -> NDArray[np.float6
     >>> model = type_model(TypeRules.of_matrix(matrix), markers=("CD3", "CD20"),
     ...                    base=np.array([0.3, 0.1]), threshold=np.array([0.5, 0.5]))
     >>> scores = np.repeat([[0.99, 0.01], [0.01, 0.99]], [300, 100], axis=0)
-    >>> estimated_prior(model, model.evidence(scores)).round(2)
+    >>> fitted(model, model.ratios(scores), noise=False, prior=True).prior.round(2)
     array([0.17, 0.5 , 0.33])
     """
-    likelihood = evidence @ model.holds
-    prior, none = model.prior, model.prior[-1]
+    found = model
     for _ in range(MAX_STEPS):
-        mean = _normalised(np.log(prior) + likelihood).sum(axis=0) + model.prior
-        new = np.append(mean[:-1] * ((1 - none) / mean[:-1].sum()), none)
-        moved = np.abs(new - prior).max()
-        prior = new
+        follows = (1 - found.noise) * ratios + found.noise
+        posterior = found.posterior(np.log(follows))
+        new = replace(
+            found,
+            prior=_shares(posterior, model.prior) if prior else found.prior,
+            noise=_strays(posterior, follows, found) if noise else found.noise,
+        )
+        moved = max(np.abs(new.prior - found.prior).max(), np.abs(new.noise - found.noise).max())
+        found = new
         if moved < TOLERANCE:
             break
-    return np.asarray(prior)
+    return found
+
+
+def _shares(posterior: FloatArray, begin: FloatArray) -> NDArray[np.float64]:
+    types = (posterior.sum(axis=0) + begin)[:-1]
+    return np.append(types * ((1 - begin[-1]) / types.sum()), begin[-1])
+
+
+def _strays(posterior: FloatArray, follows: FloatArray, model: TypeModel) -> NDArray[np.float64]:
+    """Share of the cells of types with a rule that do not follow it, for each rule."""
+    own = posterior @ model.holds.T
+    weight = NOISE_WEIGHT * len(posterior)
+    strays = (own * (model.noise / follows)).sum(axis=0)
+    return np.asarray(
+        np.minimum((strays + NOISE * weight) / (own.sum(axis=0) + weight), MOST_NOISE)
+    )
 
 
 def _normalised(log: FloatArray) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ from nimbus._check import listed, require_known, unknown_name
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import Look, ScoreSurvey
 from nimbus.cluster.rows import gather
-from nimbus.cluster.typeevidence import base_rates
-from nimbus.cluster.typemodel import UNASSIGNED, TypeModel, estimated_prior, type_model
+from nimbus.cluster.typeevidence import base_rates, without_scores
+from nimbus.cluster.typemodel import NOISE, UNASSIGNED, TypeModel, fitted, type_model
 from nimbus.core.assignment import Assignment
 from nimbus.core.typeoverlap import OR, Overlap, told_apart
 from nimbus.core.typerules import TypeRules
@@ -28,8 +28,10 @@ from ._thresholds import Threshold, thresholds_of
 
 Priors: TypeAlias = Literal["uniform", "estimated"] | Mapping[str, float]
 
-MOST_FOR_PRIORS = 100_000
-"""Shares of types are estimated from so many cells, evenly spaced through the table."""
+Noise: TypeAlias = float | Literal["estimated"]
+
+MOST_TO_FIT = 100_000
+"""What is estimated is so from so many cells at most, evenly spaced through the table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +142,8 @@ def read_scores(
     return TypeInput(rules, overlaps, given, replace(look, threshold=look.threshold[kept]), base)
 
 
-def model_of(found: TypeInput, *, priors: Priors, noise: float) -> TypeModel:
-    """How common markers and types are.
+def model_of(found: TypeInput, *, priors: Priors, noise: Noise) -> TypeModel:
+    """How common markers and types are, and how many cells follow the rules.
 
     Raises
     ------
@@ -154,19 +156,21 @@ def model_of(found: TypeInput, *, priors: Priors, noise: float) -> TypeModel:
         markers=found.given.markers,
         base=found.base,
         threshold=found.look.threshold,
-        noise=noise,
+        noise=NOISE if isinstance(noise, str) else noise,
         shares=shares,
     )
-    if priors != "estimated":
+    to_fit = {"noise": noise == "estimated", "prior": priors == "estimated"}
+    if not any(to_fit.values()):
         return model
     rows = found.given.rows()
     n_cells = rows.shape[0]
-    chosen = np.arange(n_cells) % -(-n_cells // MOST_FOR_PRIORS) == 0
-    scores = found.look.scores(gather(rows, chosen).array)
-    return replace(model, prior=estimated_prior(model, model.evidence(np.clip(scores, 0, 1))))
+    chosen = np.arange(n_cells) % -(-n_cells // MOST_TO_FIT) == 0
+    scores = np.clip(found.look.scores(gather(rows, chosen).array), 0, 1)
+    scores = scores[~without_scores(scores)]
+    return fitted(model, model.ratios(scores), **to_fit)
 
 
-def require_settings(confidence: float, noise: float, priors: Priors) -> None:
+def require_settings(confidence: float, noise: Noise, priors: Priors) -> None:
     """Check numbers at the door.
 
     Raises
@@ -176,8 +180,10 @@ def require_settings(confidence: float, noise: float, priors: Priors) -> None:
     """
     if not 0 < confidence <= 1:
         raise ValueError(f"confidence is a probability above 0, up to 1, not {confidence}")
-    if not 0 < noise < 0.5:
-        raise ValueError(f"noise is a probability above 0 and below 0.5, not {noise}")
+    if isinstance(noise, str):
+        require_known("noise", [noise], ["estimated"])
+    elif not 0 < noise < 0.5:
+        raise ValueError(f'noise is "estimated", or above 0 and below 0.5, not {noise}')
     if isinstance(priors, str):
         require_known("prior", [priors], ["uniform", "estimated"])
 

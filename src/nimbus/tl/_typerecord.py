@@ -128,9 +128,9 @@ def model_from(table: AnnData, key_added: str) -> tuple[TypeModel, TypeRules]:
         markers=tuple(str(name) for name in stored["markers"]),
         base=np.asarray(stored["base_rate"], dtype=np.float64),
         threshold=np.asarray(stored["threshold"], dtype=np.float64),
-        noise=float(stored["noise"]),
     )
-    return replace(model, prior=np.asarray(stored["prior"], dtype=np.float64)), rules
+    prior, noise = (np.asarray(stored[name], dtype=np.float64) for name in ("prior", "noise"))
+    return replace(model, prior=prior, noise=noise), rules
 
 
 def summary_of(done: Annotated) -> pd.DataFrame:
@@ -160,8 +160,11 @@ def summary_of(done: Annotated) -> pd.DataFrame:
 
 
 def evidence_of(done: Annotated) -> pd.DataFrame:
-    """A row for each group and rule of its type: the mean score and the mean evidence in bits."""
+    """A row for each group and rule of its type: mean score, mean evidence in bits, and noise."""
     rows = []
+    noise = {
+        str(rule): float(n) for rule, n in zip(done.model.rules, done.model.noise, strict=True)
+    }
     for k, group in enumerate(done.groups):
         code = int(done.group_code[k])
         if code < 0 or not done.tally.n_cells[k]:
@@ -174,9 +177,10 @@ def evidence_of(done: Annotated) -> pd.DataFrame:
                     "rule": rule,
                     "mean_score": _mean_score(done, k, rule),
                     "bits": bits,
+                    "noise": noise[rule],
                 }
             )
-    names = ["group", "cell_type", "rule", "mean_score", "bits"]
+    names = ["group", "cell_type", "rule", "mean_score", "bits", "noise"]
     return _plain(pd.DataFrame(rows, columns=names))
 
 

@@ -11,12 +11,13 @@ from spatialdata import SpatialData
 from nimbus._keys import Layers
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import NO_SCORE, Name, Named, all_named
-from nimbus.cluster.typemodel import CONFIDENCE, NOISE, UNASSIGNED, TypeModel
+from nimbus.cluster.typemodel import CONFIDENCE, UNASSIGNED, TypeModel
 from nimbus.core.assignment import Assignment
 from nimbus.data.tables import table_of
 
 from ._thresholds import DEFAULT, Threshold
 from ._typeinput import (
+    Noise,
     Priors,
     TypeInput,
     group_codes,
@@ -37,7 +38,7 @@ def annotate(  # noqa: PLR0913 - the public signature
     priors: Priors = "uniform",
     confidence: float = CONFIDENCE,
     threshold: Threshold = DEFAULT,
-    noise: float = NOISE,
+    noise: Noise = "estimated",
     exclude_markers: Sequence[str] = (),
     exclude_types: Sequence[str] = (),
     posterior: bool = False,
@@ -56,7 +57,7 @@ def annotate(  # noqa: PLR0913 - the public signature
     ----------
     adata
         Table, or the SpatialData object that holds it. The layer may be dense, sparse, a Dask array
-        or on disk; it is read twice, in spans of cells.
+        or on disk; it is read three times, in spans of cells.
     assignment
         Cell types x markers: 1 positive, 0 negative, blank nothing known: an
         :class:`~nimbus.pp.AssignmentMatrix`, a data frame, or a CSV file. Or a phenotype workflow
@@ -77,7 +78,9 @@ def annotate(  # noqa: PLR0913 - the public signature
         Score that speaks neither for nor against a marker: a number, ``{marker: number}``, or the
         key of :func:`nimbus.tl.calibrate`.
     noise
-        Share of the cells of a type that do not follow what the assignment says of a marker.
+        Share of the cells of a type that do not follow what the assignment says of a marker; then
+        the marker is as in any cell. ``"estimated"`` finds it for each marker with 1 and with 0, so
+        that a marker that failed loses its say; it begins at 0.05.
     exclude_markers, exclude_types
         Markers and types to pass over.
     posterior
