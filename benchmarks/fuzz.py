@@ -24,13 +24,18 @@ import tempfile
 import time
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.corpora import damaged, keep, outcome, readers
+from support.corpora import Reader, damaged, keep, outcome, readers
+
+Line: TypeAlias = dict[str, Any]
 
 MEMORY = 2**30
 """Bytes of data that reading one damaged file may add."""
@@ -47,31 +52,37 @@ class TooLongError(Exception):
     """Raised in the child by its alarm."""
 
 
-def child(name: str, seed: int, first: int, stop: int, kept: str) -> None:
-    """Read copies `first` to `stop`; one JSON line for each."""
+def child(args: argparse.Namespace) -> None:
+    """Read copies of one reader after the other; one JSON line for each."""
     logging.disable(logging.CRITICAL)
-    reader = readers()[name]
-    with tempfile.TemporaryDirectory(prefix="nimbus-fuzz-") as folder:
-        cases = reader.cases(Path(folder))
-        for case in cases:
-            told = outcome(reader, case.path)
-            if told[0] != "read":
-                sys.exit(f"the good file {case.path.name} of {name} is not read: {told[1]}")
-        _limit_memory()
-        signal.signal(signal.SIGPROF, _too_long)
-        good: dict[Path, bytes] = {}
-        for index in range(first, stop):
-            rng = np.random.default_rng([seed, zlib.crc32(name.encode()), index])
-            case = cases[index % len(cases)]
-            victim = damaged(case, good, rng)
-            line = {"index": index, **_tried(reader, case.path)}
-            if kept and line["outcome"] not in ("read", "named"):
-                keep(victim, Path(kept) / name / f"{index}-{victim.name}")
-            victim.write_bytes(good[victim])
-            print(json.dumps(line), flush=True)
+    every = readers()
+    for number, name in enumerate(args.readers.split(",")):
+        first = args.resume_at if number == 0 else args.first
+        with tempfile.TemporaryDirectory(prefix="nimbus-fuzz-", dir=args.folder or None) as folder:
+            _copies(every[name], Path(folder), range(first, args.first + args.n), args)
 
 
-def _tried(reader: object, path: Path) -> dict[str, object]:
+def _copies(reader: Reader, folder: Path, numbers: range, args: argparse.Namespace) -> None:
+    cases = reader.cases(folder)
+    for case in cases:
+        told = outcome(reader, case.path)
+        if told[0] != "read":
+            sys.exit(f"the good file {case.path.name} of {reader.name} is not read: {told[1]}")
+    _limit_memory()
+    signal.signal(signal.SIGPROF, _too_long)
+    good: dict[Path, bytes] = {}
+    for number in numbers:
+        rng = np.random.default_rng([args.seed, zlib.crc32(reader.name.encode()), number])
+        case = cases[number % len(cases)]
+        victim = damaged(case, good, rng)
+        line = {"reader": reader.name, "number": number, **_tried(reader, case.path)}
+        if args.keep and line["outcome"] not in ("read", "named"):
+            keep(victim, Path(args.keep) / reader.name / f"{number}-{victim.name}")
+        victim.write_bytes(good[victim])
+        print(json.dumps(line), flush=True)
+
+
+def _tried(reader: Reader, path: Path) -> dict[str, object]:
     begin = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     try:
@@ -97,35 +108,43 @@ def _limit_memory() -> None:
     """Private writable memory: what is there now and `MEMORY` more."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     now = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + MEMORY, now * 1024 + MEMORY))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + MEMORY, hard))
 
 
-def lines_of(name: str, args: argparse.Namespace) -> list[dict[str, object]]:
+def lines_of(names: list[str], args: argparse.Namespace) -> Iterator[Line]:
     """One line for each copy; a crash or a hang is a line too."""
-    done: list[dict[str, object]] = []
-    at, stop = args.first, args.first + args.n
-    while at < stop:
-        command = [sys.executable, __file__, "--child", name, "--seed", str(args.seed)]
-        command += ["--first", str(at), "--n", str(stop - at), "--keep", args.keep]
+    at = args.first
+    while names:
+        command = [sys.executable, __file__, "--child", "--readers", ",".join(names)]
+        for option in ("seed", "first", "n", "keep", "folder"):
+            command += [f"--{option}", str(getattr(args, option))]
+        command += ["--resume-at", str(at)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        hung = _follow(process, done)
-        error = process.stderr.read().decode(errors="replace") if process.stderr else ""
-        code = process.wait()
-        before = at
-        at = int(done[-1]["index"]) + 1 if done else at
+        hung = False
+        for line in _followed(process):
+            if line is None:
+                hung = True
+                break
+            names = names[names.index(str(line["reader"])) :]
+            at = int(line["number"]) + 1
+            yield line
+        code, error = process.wait(), process.stderr.read() if process.stderr else b""
         if code == 0:
-            break
-        if before == at and "is not read" in error:
-            sys.exit(error.strip())
-        told = f"exit {code}: {error.strip().splitlines()[-1:]}"
+            return
+        told = error.decode(errors="replace").strip().splitlines()[-1:]
+        if told and "is not read" in told[0]:
+            sys.exit(told[0])
+        if at == args.first + args.n:
+            names, at = names[1:], args.first
         kind = "hang" if hung else "crash"
-        done.append({"index": at, "outcome": kind, "told": told, "seconds": 0.0, "peak_mb": 0})
+        rest = {"outcome": kind, "told": f"exit {code}: {told}", "seconds": 0.0, "peak_mb": 0}
+        yield {"reader": names[0], "number": at, **rest}
         at += 1
-    return done
 
 
-def _follow(process: subprocess.Popen[bytes], done: list[dict[str, object]]) -> bool:
-    """Take the child's lines; kills it, and gives True, where it falls silent."""
+def _followed(process: subprocess.Popen[bytes]) -> Iterator[Line | None]:
+    """The child's lines; kills it, and gives ``None``, where it falls silent."""
     left, out = b"", process.stdout
     if out is None:
         raise RuntimeError("the child has no standard output")
@@ -133,12 +152,25 @@ def _follow(process: subprocess.Popen[bytes], done: list[dict[str, object]]) -> 
         ready, _, _ = select.select([out], [], [], SILENCE)
         if not ready:
             process.kill()
-            return True
+            yield None
+            return
         data = os.read(out.fileno(), 65536)
         if not data:
-            return False
+            return
         *whole, left = (left + data).split(b"\n")
-        done += [json.loads(line) for line in whole]
+        yield from (json.loads(line) for line in whole)
+
+
+def row(name: str, done: list[Line]) -> str:
+    """One reader's line of the table."""
+    count = Counter(str(line["outcome"]) for line in done)
+    others = len(done) - count["read"] - count["named"]
+    slowest = max(float(line["seconds"]) for line in done)
+    peak = max(int(line["peak_mb"]) for line in done)
+    return (
+        f"| {name} | {len(done)} | {count['read']} | {count['named']} | {others} | {slowest:.2f} | "
+        f"{peak} |"
+    )
 
 
 def main() -> None:
@@ -149,31 +181,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--readers", default=",".join(readers()))
     parser.add_argument("--keep", default="", help="folder for copies that were not refused")
-    parser.add_argument("--child", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", default="", help="where the files lie; memory is quick")
+    parser.add_argument("--resume-at", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        child(args.child, args.seed, args.first, args.first + args.n, args.keep)
+        child(args)
         return
-    failed = False
     print("| reader | copies | read | named errors | anything else | slowest (CPU s) | peak (MB) |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    for name in args.readers.split(","):
-        done = lines_of(name, args)
-        count = Counter(str(line["outcome"]) for line in done)
-        others = [line for line in done if line["outcome"] not in ("read", "named")]
-        failed = failed or bool(others)
-        print(
-            f"| {name} | {len(done)} | {count['read']} | {count['named']} | {len(others)} | "
-            f"{max(float(line['seconds']) for line in done):.2f} | "
-            f"{max(int(line['peak_mb']) for line in done)} |",
-            flush=True,
-        )
-        seen: set[str] = set()
-        for line in others:  # one of each kind
+    failed, told = False, set[str]()
+    for name, lines in groupby(lines_of(args.readers.split(","), args), lambda one: one["reader"]):
+        done = []
+        for line in lines:
+            done.append(line)
             kind = str(line["told"])[:60]
-            if kind not in seen:
-                seen.add(kind)
-                print(f"  {line['index']}: {line['outcome']}: {line['told']}", file=sys.stderr)
+            if line["outcome"] not in ("read", "named"):
+                failed = True
+                if kind not in told:  # one of each kind
+                    told.add(kind)
+                    print(json.dumps(line), file=sys.stderr, flush=True)
+        print(row(str(name), done), flush=True)
     sys.exit(failed)
 
 

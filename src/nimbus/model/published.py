@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ NESTED_UNDER = ("state_dict", "model_state_dict", "model")
 
 _DAMAGE = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,
@@ -38,6 +40,7 @@ _DAMAGE = (
     RuntimeError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """What PyTorch's reader of weights was seen to raise on cut and altered files."""
 
