@@ -39,7 +39,7 @@ class FakeClient:
     def nthreads(self):
         return {f"w{k}": 1 for k in range(self.workers)}
 
-    def run(self, function, files):
+    def run(self, function, files, on_error):
         return {name: [f for f in files if f in self.lacking] for name in self.nthreads()}
 
     def scatter(self, value, **how):

@@ -106,7 +106,14 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
         told = error.args[0]
         return told if isinstance(told, str) and " " in told else f"no entry {told!r}"
-    return str(error) or type(error).__name__
+    return "; ".join([str(error) or type(error).__name__, *_notes(error)])
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What nimbus added: in which tile it happened."""
+    start = "nimbus: "
+    notes = getattr(error, "__notes__", [])
+    return [note.removeprefix(start) for note in notes if note.startswith(start)]
 
 
 def _help_of(error: Any) -> str:

@@ -68,7 +68,8 @@ class GroupedField:
             "scales": source.scales.tolist(),
             "grid": repr(source.grid),
             "known": known.hexdigest(),
-            "content": content_hash(source.image) + content_hash(source.labels),
+            "content": content_hash(source.image, name=source.image_name)
+            + content_hash(source.labels, name=source.labels_name),
         }
 
 

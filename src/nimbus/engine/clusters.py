@@ -137,7 +137,7 @@ class _Crew:
         """Send the task to the workers, and the files that some of them lack."""
         self.wait_for_workers()
         if self.files:
-            found = self.client.run(lacking, self.files)
+            found = self.client.run(lacking, self.files, on_error="ignore")
             paths = {path for of_worker in found.values() for path in of_worker}
             contents = {path: Path(path).read_bytes() for path in sorted(paths)}
             self.contents = self.client.scatter(contents, hash=False) if contents else None

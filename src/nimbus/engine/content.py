@@ -14,7 +14,7 @@ _SAMPLE = 64
 """Side of the squares whose content is looked at."""
 
 
-def content_hash(array: da.Array) -> str:
+def content_hash(array: da.Array, *, name: str) -> str:
     """Hash of a square at the upper left, the middle and the lower right.
 
     Parameters
@@ -22,6 +22,8 @@ def content_hash(array: da.Array) -> str:
     array
         Axes ``(y, x)``, or ``(c, y, x)``: then the middle of every channel, and the corners of
         the first.
+    name
+        Of the element, for messages.
     """
     digest = hashlib.sha256()
     height, width = array.shape[-2:]
@@ -29,5 +31,5 @@ def content_hash(array: da.Array) -> str:
     for y, x in ((0, 0), middle, (height - _SAMPLE, width - _SAMPLE)):
         box = Box(y, y + _SAMPLE, x, x + _SAMPLE).clipped((height, width))
         group = slice(0, None if (y, x) == middle else 1) if array.ndim == 3 else None
-        digest.update(read_box(array, box, name="input", group=group).tobytes())
+        digest.update(read_box(array, box, name=name, group=group).tobytes())
     return digest.hexdigest()

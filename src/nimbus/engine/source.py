@@ -15,6 +15,8 @@ from nimbus.core.boxes import Box
 from nimbus.core.grid import Grid
 from nimbus.core.intensity import first_not_finite
 
+from .damage import READ_ERRORS, damaged_chunk
+
 MAX_ID = 2**31 - 1
 """Largest cell id."""
 
@@ -100,11 +102,13 @@ def read_box(array: da.Array, box: Box, *, name: str, group: slice | None = None
     index = box.slices if group is None else (group, *box.slices)
     try:
         part: AnyArray = np.asarray(array[index].compute(scheduler="synchronous"))
-    except (OSError, ValueError, RuntimeError, EOFError) as error:
+    except READ_ERRORS as error:
+        chunk = damaged_chunk(array, box)
+        which = "the file" if chunk is None else f"the chunk {chunk}"
         raise OSError(
             f"element {name!r} cannot be read at rows {box.y0}:{box.y1}, columns "
-            f"{box.x0}:{box.x1} ({type(error).__name__}: {error}); the file is missing, cut off "
-            "or damaged there"
+            f"{box.x0}:{box.x1} ({type(error).__name__}: {error}); "
+            f"{which} is missing, cut off or damaged"
         ) from error
     return part
 

@@ -12,6 +12,7 @@ from .gold import read_gold, write_gold
 from .pan_layout import PanLayout
 from .pan_multiplex import read_pan_multiplex
 from .qupath_types import read_qupath_types, write_qupath_types
+from .remote_store import read_store
 from .to_mantis import write_mantis
 from .to_qupath import write_qupath
 
@@ -25,6 +26,7 @@ __all__ = [
     "read_pan_multiplex",
     "read_qupath",
     "read_qupath_types",
+    "read_store",
     "write_gold",
     "write_mantis",
     "write_qupath",

@@ -46,8 +46,8 @@ def fingerprint(
             "channels": list(source.channels),
             "scales": source.scales.tolist(),
             "grid": repr(source.grid),
-            "content of the image": content_hash(source.image),
-            "content of the labels": content_hash(source.labels),
+            "content of the image": content_hash(source.image, name=source.image_name),
+            "content of the labels": content_hash(source.labels, name=source.labels_name),
         }
     return entries
 

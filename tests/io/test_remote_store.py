@@ -1,0 +1,90 @@
+"""A store in a bucket gives the scores of the folder that it was copied from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spatialdata
+from spatialdata.models import Image2DModel
+from spatialdata.transformations import get_transformation
+from xarray import DataTree
+
+import nimbus
+from support.tissue import brightness, draw_sdata
+
+moto = pytest.importorskip("moto.server")
+s3fs = pytest.importorskip("s3fs")
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+QUIET = {"model": brightness, "tta": False, "tile_size": 32, "show_progress_bar": False}
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """A store with a multiscale image, a plain one and a table, in a folder and in a bucket."""
+    path = tmp_path_factory.mktemp("here") / "cohort one.zarr"
+    sdata = draw_sdata([(80, 120), (60, 70)])
+    nimbus.tl.score(sdata, **QUIET)
+    plain = sdata.images["a_image"]
+    sdata.images["a_image"] = Image2DModel.parse(
+        plain.values,
+        dims=("c", "y", "x"),
+        c_coords=list(plain.coords["c"].values),
+        scale_factors=[2],
+        transformations=get_transformation(plain, get_all=True),
+    )
+    sdata.write(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        server = moto.ThreadedMotoServer(port=0)
+        server.start()
+        host, port = server.get_host_and_port()
+        options = {"endpoint_url": f"http://{host}:{port}"}
+        patch.setenv("AWS_ENDPOINT_URL", options["endpoint_url"])
+        files = s3fs.S3FileSystem(**options)
+        files.mkdir("slides")
+        files.put(str(path), "slides/cohort one.zarr", recursive=True)
+        yield path, "s3://slides/cohort one.zarr", options
+        server.stop()
+
+
+def test_images_labels_and_tables_come_back_lazily(bucket):
+    path, url, options = bucket
+    here, there = spatialdata.read_zarr(path), nimbus.io.read_store(url, storage_options=options)
+    assert isinstance(there.images["a_image"], DataTree)
+    assert there.path is None
+    for kind in ("images", "labels"):
+        assert list(getattr(there, kind)) == list(getattr(here, kind))
+    for key in ("a_image", "b_image"):
+        one, two = here.images[key], there.images[key]
+        if isinstance(one, DataTree):
+            assert list(one) == list(two) == ["scale0", "scale1"]
+            one, two = one["scale1"].ds["image"], two["scale1"].ds["image"]
+        np.testing.assert_array_equal(two.values, one.values)
+        assert two.coords["c"].values.tolist() == one.coords["c"].values.tolist()
+        assert get_transformation(two, get_all=True) == get_transformation(one, get_all=True)
+        assert two.data.chunks == one.data.chunks
+    np.testing.assert_array_equal(
+        there.tables["table"].layers["nimbus"], here.tables["table"].layers["nimbus"]
+    )
+
+
+def test_the_scores_are_those_of_the_folder(bucket):
+    path, url, options = bucket
+    here, there = spatialdata.read_zarr(path), nimbus.io.read_store(url, storage_options=options)
+    for sdata in (here, there):
+        nimbus.tl.score(sdata, **QUIET, table_key="again")
+    for name in ("nimbus", "integrated"):
+        np.testing.assert_array_equal(
+            there.tables["again"].layers[name], here.tables["again"].layers[name]
+        )
+    with pytest.raises(ValueError, match="sdata has no store"):
+        nimbus.tl.score(there, **QUIET, table_key="again", write=True)
+
+
+def test_what_is_not_there_is_told(bucket):
+    _, _, options = bucket
+    with pytest.raises(FileNotFoundError, match="no SpatialData store at s3://slides/nothing"):
+        nimbus.io.read_store("s3://slides/nothing.zarr", storage_options=options)

@@ -1,0 +1,116 @@
+"""Stores that are damaged, read-only, full, or have odd names: one clear error, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import numpy as np
+import pytest
+import spatialdata
+
+import nimbus
+from nimbus.engine.recordlog import open_log
+from support.tissue import brightness, draw_sdata
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+QUIET = {
+    "tta": False,
+    "show_progress_bar": False,
+    "tile_size": 16,
+    "n_jobs": 1,
+    "scales": {"m0": 60.0, "m1": 110.0},
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store whose image has chunks of 32 pixels, and whose name has a blank and an umlaut."""
+    sdata = draw_sdata([(192, 64)])
+    image = sdata.images["a_image"]
+    sdata.images["a_image"] = image.chunk({"c": 1, "y": 32, "x": 32})
+    path = tmp_path / "Gewebe 1 \u00b5m \u7d44\u7e54.zarr"
+    sdata.write(path)
+    return path
+
+
+def chunk_of(store, *index):
+    return store.joinpath("images", "a_image", "s0", "c", *map(str, index))
+
+
+def cut(data):
+    return data[: len(data) // 2]
+
+
+def flipped(data):
+    return bytes([data[0] ^ 4]) + data[1:]
+
+
+@pytest.mark.parametrize("damage", [cut, flipped])
+def test_a_damaged_chunk_is_named_and_what_was_finished_is_kept(store, tmp_path, damage):
+    torch = pytest.importorskip("torch")
+    from support.nets import saved_net
+
+    model = saved_net(tmp_path / "w.safetensors", depth=2, root_filters=2)
+    options = QUIET | {"model": model, "resume": tmp_path / "kept"}
+    whole = spatialdata.read_zarr(store)
+    nimbus.tl.score(whole, **QUIET, model=model)
+    victim = chunk_of(store, 1, 2, 1)
+    good = victim.read_bytes()
+    victim.write_bytes(damage(good))
+    with pytest.raises(OSError, match="element 'a_image' cannot be read at rows") as caught:
+        nimbus.tl.score(spatialdata.read_zarr(store), **options)
+    assert str(victim) in str(caught.value)
+    assert "tile" in "".join(caught.value.__notes__)
+    n_kept = len(open_log(tmp_path / "kept").index)
+    assert n_kept > 0
+    victim.write_bytes(good)
+    again = spatialdata.read_zarr(store)
+    nimbus.tl.score(again, **options)
+    np.testing.assert_array_equal(
+        again.tables["table"].layers["nimbus"], whole.tables["table"].layers["nimbus"]
+    )
+    assert torch
+
+
+def test_names_with_blanks_and_unicode_are_read_and_written(store):
+    sdata = spatialdata.read_zarr(store)
+    nimbus.tl.score(sdata, **QUIET, model=brightness, write=True)
+    again = spatialdata.read_zarr(store)
+    assert again.tables["table"].layers["nimbus"].shape == sdata.tables["table"].shape
+
+
+def test_a_read_only_store_is_refused_before_the_work(store, monkeypatch):
+    def denied(self, *how, **more):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    def never(planes):
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr(type(store), "touch", denied)
+    with pytest.raises(PermissionError, match="cannot be written .Permission denied.; copy it"):
+        nimbus.tl.score(spatialdata.read_zarr(store), **QUIET, model=never, write=True)
+
+
+def test_a_full_disk_leaves_the_store_as_it_was(store, monkeypatch):
+    import zarr.storage._local as local
+
+    sdata = spatialdata.read_zarr(store)
+    nimbus.tl.score(sdata, **QUIET, model=brightness, write=True)
+    before = spatialdata.read_zarr(store).tables["table"].layers["nimbus"]
+    written = []
+
+    def full(path, value, exclusive=False):
+        written.append(path)
+        if len(written) > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return put(path, value, exclusive)
+
+    put = local._put
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "_put", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            nimbus.tl.score(sdata, **QUIET, model=lambda x: x[:, :1] * 0, write=True)
+    after = spatialdata.read_zarr(store).tables["table"].layers["nimbus"]
+    np.testing.assert_array_equal(after, before)
+    assert not list(store.glob(".nimbus*")), "a rest takes the space that is missing"
