@@ -84,6 +84,33 @@ def test_the_scores_are_those_of_the_folder(bucket):
         nimbus.tl.score(there, **QUIET, table_key="again", write=True)
 
 
+def test_the_command_writes_the_scores_of_a_url_to_a_file(bucket, tmp_path, monkeypatch):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("torch")
+    from typer.testing import CliRunner
+
+    from nimbus.cli import app
+    from support.nets import saved_net
+
+    weights = saved_net(tmp_path / "tiny.safetensors", depth=2, root_filters=2)
+    path, url, _ = bucket
+    monkeypatch.chdir(tmp_path)
+    given = ["score", url, "--model", str(weights), "--no-tta", "--table-key", "again"]
+    told = CliRunner().invoke(app, given)
+    assert told.exit_code == 1
+    assert "is only read; say where the scores go" in told.stderr
+    result = CliRunner().invoke(app, [*given, "--table", "scores.csv"])
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "scores.csv", "tiny.json", "tiny.safetensors"
+    ]  # fmt: skip
+    here = spatialdata.read_zarr(path)
+    nimbus.tl.score(here, model=weights, tta=False, table_key="again", show_progress_bar=False)
+    np.testing.assert_allclose(
+        pd.read_csv("scores.csv")[["m0", "m1"]], here.tables["again"].layers["nimbus"], rtol=1e-6
+    )
+
+
 def test_what_is_not_there_is_told(bucket):
     _, _, options = bucket
     with pytest.raises(FileNotFoundError, match="no SpatialData store at s3://slides/nothing"):

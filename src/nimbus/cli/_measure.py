@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def score_all(run: Run) -> str:
     """Score a store or folders, write the results, and sum them up in text."""
     outputs = run.outputs
     tell("settings", **run.wanted)
-    score = _score_store if outputs.store is not None else _score_folders
+    score = _scorer(outputs)
     try:
         with open_folder(outputs.journal, keep=run.resume) as journal:
             sdata = score(run, journal)
@@ -67,6 +67,19 @@ def score_all(run: Run) -> str:
     table = table_of(sdata, run.wanted["table_key"])
     tell("result", cells=table.n_obs, markers=table.n_vars, written=written)
     return "\n".join([summary(table, layer=run.wanted["key_added"]), "", *written])
+
+
+def _scorer(outputs: Outputs) -> Callable[[Run, Path | None], SpatialData]:
+    """What scores such an input."""
+    if outputs.url is not None:
+        return _score_url
+    return _score_store if outputs.store is not None else _score_folders
+
+
+def _score_url(run: Run, journal: Path | None) -> SpatialData:
+    sdata = nimbus.io.read_store(str(run.outputs.url))
+    nimbus.tl.score(sdata, **run.wanted, resume=journal)
+    return sdata
 
 
 def _score_store(run: Run, journal: Path | None) -> SpatialData:
@@ -101,7 +114,8 @@ def _written(run: Run, sdata: SpatialData) -> list[str]:
         return [f"wrote {outputs.target}"]
     with written_whole(outputs.table) as part:
         export(table_of(sdata, run.wanted["table_key"]), part, layer=run.wanted["key_added"])
-    return [f"wrote {outputs.target}", f"wrote {outputs.table}"]
+    table = f"wrote {outputs.table}"
+    return [table] if outputs.url is not None else [f"wrote {outputs.target}", table]
 
 
 def export(table: AnnData, path: Path, *, layer: str | None) -> None:

@@ -20,11 +20,14 @@ class Outputs:
     table: Path | None
     overwrite: bool
     resume: Path | None = None
+    url: str | None = None
 
     @property
     def target(self) -> Path:
-        """The store that holds the result."""
+        """The store that holds the result; of a URL, what it would be called here."""
         path = self.store or self.out
+        if self.url is not None:
+            return Path(self.url.rstrip("/").rpartition("/")[2] or "store")
         if path is None:
             raise ValueError("there is neither a store nor --out")
         return path
@@ -44,7 +47,9 @@ class Outputs:
         FileNotFoundError, FileExistsError, PermissionError
             What is to be read is not there, or what is to be written is.
         """
-        if self.store is not None:
+        if self.url is not None:
+            self._check_url(self.url)
+        elif self.store is not None:
             self._check_store(self.store)
         else:
             self._check_folders()
@@ -57,7 +62,15 @@ class Outputs:
             _check_parent("--table", self.table)
         return self
 
-    def _check_store(self, store: Path) -> None:
+    def _check_url(self, url: str) -> None:
+        self._check_alone()
+        if self.table is None:
+            raise ValueError(
+                f"{url} is only read; say where the scores go, e.g. --table scores.csv or "
+                "--table scores.h5ad"
+            )
+
+    def _check_alone(self) -> None:
         extra = {"--images": self.images, "--labels": self.labels, "--out": self.out}
         given = [name for name, value in extra.items() if value is not None]
         if given:
@@ -65,6 +78,9 @@ class Outputs:
                 f"a store and {', '.join(given)} were given; score either a store in place or "
                 "folders of TIFFs into a new one"
             )
+
+    def _check_store(self, store: Path) -> None:
+        self._check_alone()
         if not store.exists():
             raise FileNotFoundError(f"store {store} does not exist")
         if not is_store(store):
@@ -90,6 +106,11 @@ class Outputs:
                     f"by: nimbus score {self.out}"
                 )
         _check_parent("--out", self.out)
+
+
+def is_url(store: str) -> bool:
+    """Whether a store is a URL, not a folder."""
+    return "://" in store
 
 
 def is_store(path: Path) -> bool:

@@ -9,7 +9,7 @@ import typer
 
 from . import _late
 from ._options import names, numbers, show_progress
-from ._outputs import Outputs
+from ._outputs import Outputs, is_url
 
 Aggregate = Literal["cell", "interior"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -24,9 +24,11 @@ def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
 
 def score(
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            help="SpatialData store; the scores are written into it.", show_default=False
+            help="SpatialData store; the scores are written into it. Or a URL, such as "
+            "s3://bucket/cohort.zarr, which is only read: with --table.",
+            show_default=False,
         ),
     ] = None,
     images: Annotated[
@@ -127,6 +129,8 @@ def score(
 
         nimbus score cohort.zarr --channels CD3,CD8 --table scores.csv
 
+        nimbus score s3://bucket/cohort.zarr --table scores.csv
+
     The folder of images holds **one folder per field with one TIFF per channel**
     (image_data/fov1/CD3.tiff), or **one OME-TIFF per field** (image_data/fov1.ome.tiff). The
     labels of fov1 are segmentation/fov1_whole_cell.tiff, or as --pattern says.
@@ -138,7 +142,8 @@ def score(
     if no_resume and resume is not None:
         raise ValueError("--resume and --no-resume were both given; give one of them")
     outputs = Outputs(
-        store=store,
+        store=None if store is None or is_url(store) else Path(store),
+        url=store if store is not None and is_url(store) else None,
         images=images,
         labels=labels,
         out=out,

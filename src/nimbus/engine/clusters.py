@@ -29,7 +29,7 @@ _LOOK_SECONDS = 2.0
 """How often a run that waits for a result looks whether there are workers."""
 
 
-class ClusterError(RuntimeError):
+class ClusterError(ConnectionError):
     """A cluster that lost a task again and again, or is gone."""
 
 
