@@ -27,7 +27,7 @@ def export_buttons(clusters: Callable[[], ClusterMap], *, key: str) -> Any:
     """
     return pn.Row(
         download(
-            "JSON",
+            "Export JSON",
             "export-json",
             filename=f"{key}-metaclusters.json",
             callback=lambda: StringIO(map_to_json(clusters())),

@@ -49,7 +49,7 @@ return String(own[k]).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g,
 _TIP = f"""
 <div style="font: 12px {FONT}; color: {INK}">
 <b>$x{{label}}</b> <span style="color: {FAINT}">$x{{group}}</span><br>
-$x{{cells}} cells <span style="color: {FAINT}">$x{{note}}</span><br>%s
+$x{{cells}} <span style="color: {FAINT}">$x{{note}}</span><br>%s
 </div>
 """
 
@@ -92,7 +92,7 @@ class Heatmap:
         self.columns = ColumnDataSource({key: [] for key in _COLUMN_KEYS})
         self.markers = ColumnDataSource({"marker": []})
         self.image = ColumnDataSource({"image": [], "dw": [], "dh": []})
-        self.marks = ColumnDataSource({"left": [], "right": [], "share": []})
+        self.marks = ColumnDataSource({"left": [], "right": [], "share": [], "bottom": []})
         self.hits = ColumnDataSource({"left": [], "right": []})
         self.lines = ColumnDataSource({"xs": [], "ys": []})
         self.places = Range1d(0, 1)
@@ -116,7 +116,7 @@ class Heatmap:
         edges = list(range(n_columns))
         self.columns.data = {
             "x": [k + 0.5 for k in edges],
-            "cells": [int(n) for n in block.counts],
+            "cells": ["1 cell" if n == 1 else f"{n:,} cells" for n in block.counts],
             "top": [max(float(n), 0.8) for n in block.counts],
             "color": block.colors,
             "label": block.labels,
@@ -149,6 +149,7 @@ class Heatmap:
         self.marks.data = {
             "left": [a for a, _ in marks],
             "right": [b for _, b in marks],
+            "bottom": [len(self.markers.data["marker"])] * len(marks),
             "share": [0.25 + 0.75 * float(block.selected[a]) for a, _ in marks],
         }
 
@@ -234,16 +235,17 @@ class Heatmap:
         shown = made.image(
             image="image", x=0, y=0, dw="dw", dh="dh", color_mapper=mapper, source=self.image
         )
-        made.quad(
-            left="left",
-            right="right",
-            top=0,
-            bottom=1000,
-            fill_color=None,
-            line_color=INK,
-            line_width=1.8,
-            source=self.marks,
-        )
+        for color, width in (("#000000", 4.0), ("#ffffff", 1.6)):  # seen on dark and on bright
+            made.quad(
+                left="left",
+                right="right",
+                top=0,
+                bottom="bottom",
+                fill_color=None,
+                line_color=color,
+                line_width=width,
+                source=self.marks,
+            )
         value = f"$y{{marker}}: <b>@image{{0.00}}</b><span style='color: {FAINT}'></span>"
         hover = self._hover(value)
         hover.renderers = [shown]

@@ -18,10 +18,10 @@ NAMES_WIDTH, TREE_WIDTH = 78, 46
 """Pixels for the names of markers, and for their tree."""
 
 COUNTS_HEIGHT, STRIP_HEIGHT, TREE_HEIGHT = 78, 34, 46
-MARKER_HEIGHTS = (14, 32)
+MARKER_HEIGHTS = (14, 38)
 """Least and largest height of a marker."""
 
-HEAT_HEIGHT = 470
+HEAT_HEIGHT = 560
 """Pixels of the heatmaps, if the markers allow it."""
 
 
@@ -31,7 +31,7 @@ def heat_height(n_markers: int) -> int:
     Examples
     --------
     >>> heat_height(10), heat_height(25), heat_height(60)
-    (320, 470, 840)
+    (380, 560, 840)
     """
     low, high = MARKER_HEIGHTS
     return int(n_markers * np.clip(HEAT_HEIGHT / n_markers, low, high) + 0.5)

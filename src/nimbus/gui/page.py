@@ -51,7 +51,10 @@ class Page:
         self.tissue: TissuePanel | None = None
         if facts.tissue is not None and facts.tissue.fields:
             self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self._later)
-        self.title, self.status = html("title-bar"), html("status", width=330, sizing_mode="fixed")
+        self.title, self.status = (
+            html("title-bar", align="center"),
+            html("status", width=420, sizing_mode="fixed", align="center"),
+        )
         self.message = html("message", height=18)
 
     def do(self, step: Step) -> bool:
@@ -61,8 +64,9 @@ class Page:
         except ValueError as error:
             self.say(str(error))
             return False
-        self._take(state)
+        self.state = state  # before the others are told of it
         self.desk.commit(state)
+        self._take(state)
         return True
 
     def say(self, problem: str) -> None:
@@ -119,7 +123,8 @@ class Page:
     def _refresh_status(self) -> None:
         status, facts = self.desk.status, self.desk.facts
         n_nodes = int((facts.nodes.counts > 0).sum())
-        self.status.object = f'<span class="{status.kind}">{escape(status.text)}</span>'
+        told = f'<span class="{status.kind}">{escape(status.text)}</span>'
+        self.status.object = f'<div style="text-align: right">{told}</div>'
         self.title.object = (
             f'<span class="title">Metaclusters</span> &nbsp;<span class="what">'
             f"{escape(facts.title)} · {n_nodes} nodes in {len(self.state.clusters.names)} "

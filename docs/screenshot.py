@@ -1,0 +1,95 @@
+"""The picture of the page in README and manual: python docs/screenshot.py
+
+Needs the extras gui and test, and a Chromium on the PATH. Tissue is simulated, scores are those of
+nimbus-s, names of metaclusters the most frequent true type in each.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+import nimbus
+
+OUT = Path(__file__).parent / "_static" / "page.png"
+FRAME = """name => {
+  for (const document of Bokeh.documents) {
+    const figure = document.get_model_by_name(name)
+    if (figure == null) continue
+    const view = Bokeh.index.find_one_by_id(figure.id)
+    const box = view.el.getBoundingClientRect()
+    const {left, top, width, height} = view.frame.bbox
+    return [box.left + left, box.top + top, width, height]
+  }
+}"""
+
+
+def make_store(path: Path) -> None:
+    sdata = nimbus.datasets.tissue(shape=(512, 512), n_fovs=2, random_state=0)
+    nimbus.tl.score(sdata, tta=False, show_progress_bar=False)
+    nimbus.tl.cluster(sdata, n_metaclusters=14)
+    obs = sdata.tables["table"].obs
+    types = obs.groupby("nimbus_metacluster", observed=True)["cell_type"]
+    names = types.agg(lambda own: own.value_counts().idxmax())
+    counts = names.groupby(names).cumcount()
+    called = {
+        m: f"{t} {k + 1}".replace("_", " ") if k else t.replace("_", " ")
+        for m, t, k in zip(names.index, names, counts, strict=True)
+    }
+    nimbus.tl.remap(sdata, called)
+    sdata.write(path)
+
+
+def take(page: Page) -> None:
+    shown = 'Bokeh.documents.some((d) => d.get_model_by_name("metaclusters-counts"))'
+    page.wait_for_function(f"() => window.Bokeh && {shown}", timeout=120_000)
+    page.wait_for_timeout(4000)
+    labels = page.evaluate(
+        """() => {
+          const figure = Bokeh.documents.map((d) => d.get_model_by_name("metaclusters-counts"))
+            .find((one) => one != null)
+          return figure.renderers[0].data_source.data.label
+        }"""
+    )
+    left, top, width, height = page.evaluate(FRAME, "metaclusters-heat")
+    for name in PICKED:
+        if name in labels:
+            x = left + width * (labels.index(name) + 0.5) / len(labels)
+            page.mouse.click(x, top + height * 0.55)
+            page.wait_for_timeout(1000)
+    page.evaluate("() => document.activeElement.blur()")
+    left, top, width, height = page.evaluate(FRAME, "nodes-heat")
+    page.mouse.move(left + 0.55 * width, top + 0.72 * height)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=OUT)
+
+
+PICKED = ("cytotoxic t", "smooth muscle")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "tissue.zarr"
+        make_store(store)
+        command = [sys.executable, "-m", "nimbus", "gui", str(store), "--no-browser"]
+        served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            url = served.stdout.readline().split("open ")[1].strip()
+            with sync_playwright() as started:
+                path = shutil.which("chromium") or shutil.which("google-chrome")
+                browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+                page = browser.new_page(viewport={"width": 1520, "height": 960})
+                page.goto(url)
+                take(page)
+        finally:
+            served.terminate()
+            served.wait()
+
+
+if __name__ == "__main__":
+    main()
