@@ -90,7 +90,7 @@ def real(folder: Path, given: argparse.Namespace) -> tuple[AnnData, pd.DataFrame
     part = assign_groups({"d": list(fields["patient"])}, SPLIT, random_state=0)
     fields = fields[[part["d", patient] == "test" for patient in fields["patient"]]]
     fovs = sorted(fields["fov"])[: given.fields]
-    print(f"{len(fovs)} fields of {fields['patient'].nunique()} patients")
+    print(f"{len(fovs)} fields of {fields[fields['fov'].isin(fovs)]['patient'].nunique()} patients")
     sdata: SpatialData = nimbus.io.read_fovs(
         folder / "image_data",
         folder / "segmentation",
@@ -110,7 +110,7 @@ def real(folder: Path, given: argparse.Namespace) -> tuple[AnnData, pd.DataFrame
 
 def add_layers(table: AnnData, matrix: pd.DataFrame) -> None:
     """Integrated expression in its forms."""
-    mean = np.asarray(table.layers["integrated"], dtype=np.float64)
+    mean = np.asarray(table.layers.get("integrated", table.X), dtype=np.float64)
     top = np.maximum(np.quantile(mean, 0.999, axis=0), 1e-9)
     table.layers["quantile"] = np.clip(mean / top, 0, 1).astype(np.float32)
     table.layers["mixture"] = np.stack([_probability(column) for column in mean.T], axis=1)

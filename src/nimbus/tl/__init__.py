@@ -5,6 +5,7 @@ from .annotation_evidence import annotation_evidence
 from .calibrate import calibrate
 from .call import call
 from .cluster import cluster
+from .combine_clusters import combine_clusters
 from .confounders import confounders
 from .covariates import covariates
 from .evaluate import evaluate
@@ -18,6 +19,7 @@ __all__ = [
     "calibrate",
     "call",
     "cluster",
+    "combine_clusters",
     "confounders",
     "covariates",
     "evaluate",

@@ -88,6 +88,7 @@ def cluster(  # noqa: PLR0913 - the public signature
         Number of metaclusters; ``None`` makes none.
     restrict_to
         ``(column of obs, [groups])``: cluster the cells of these groups alone; all others get NaN.
+        :func:`nimbus.tl.combine_clusters` puts them back among the groups of all cells.
     max_train_cells
         The map is trained on a sample of so many cells, drawn from every region by its size, and
         held in memory; assigned are all cells. ``None`` trains on all, reading them in each pass.
