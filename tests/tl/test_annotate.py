@@ -287,7 +287,7 @@ class TestWorkflow:
         scores[1] = [0.95, 0.1, 0.1, 0.1, 0.1, 0.05, 0.5]  # an immune cell of no kind
         nimbus.tl.annotate(table, WORKFLOW, posterior=True)
         assert named(table).tolist()[:2] == ["T", "Immune"]
-        known = (table.obs["kind"] != "nothing").to_numpy()
+        known = (table.obs["kind"] != "nothing").to_numpy(copy=True)
         known[:2] = False
         assert (named(table)[known] == table.obs["kind"].astype(object)[known]).mean() > 0.95
         names = list(table.uns["nimbus_cell_type"]["types"])
