@@ -187,3 +187,10 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(b"\x80\x04\x95\x00")  # the beginning of a pickle
     with pytest.raises(ReadError, match="is no text in UTF-8"):
         read_objects(path)
+
+
+def test_a_measurement_whose_name_is_no_text_is_read_by_its_text(tmp_path):
+    odd = [{"name": ["a"], "value": 1.5}, {"name": {"b": 1}, "value": 2}, {"value": 3}]
+    path = written([feature(measurements=odd)], tmp_path)
+    [cell] = read_objects(path)
+    assert cell.measurements == {"['a']": 1.5, "{'b': 1}": 2.0, "None": 3.0}

@@ -229,7 +229,7 @@ def _measurements(given: object) -> dict[str, float]:
     if given is None:
         return {}
     if isinstance(given, list):
-        given = {m.get("name"): m.get("value") for m in given if isinstance(m, dict)}
+        given = {str(m.get("name")): m.get("value") for m in given if isinstance(m, dict)}
     if not isinstance(given, dict):
         raise _BadFeatureError(f'"measurements" are {_kind(given)}, not an object')
     numbers = {k: v for k, v in given.items() if isinstance(v, (int, float))}
