@@ -33,12 +33,15 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--networks", nargs="+", default=["nimbus-s", "published size"])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     planes = np.random.default_rng(0).random((1, 2, args.side, args.side), dtype=np.float32)
     print("| network | runtime | seconds | times ours | largest difference |")
     print("|---|---|---|---|---|")
-    for name, net in networks().items():
+    every = networks()
+    for name in args.networks:
+        net = every[name]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "net.onnx"
             export_onnx(net, card_of(net), path)
