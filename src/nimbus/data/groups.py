@@ -67,7 +67,7 @@ def _named(groups: pd.Series) -> pd.Series:
 
 def group_colors(table: AnnData, key: str, categories: Sequence[str]) -> dict[str, str]:
     """Colour of each group: that of ``uns[f"{key}_colors"]``, where there is one for each."""
-    stored = [str(color) for color in table.uns.get(f"{key}_colors", ())]
+    stored = [str(color) for color in table.uns.get(key + Suffix.COLORS, ())]
     if len(stored) == len(categories) and all(is_color_like(color) for color in stored):
         return dict(zip(categories, (to_hex(color) for color in stored), strict=True))
     return dict(zip(categories, distinct_colors(len(categories)), strict=True))

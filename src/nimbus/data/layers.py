@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from nimbus._check import require_known
+from nimbus._keys import Layers
 from nimbus._types import AnyArray, FloatArray
 
 
@@ -43,6 +45,44 @@ def layer_values(table: AnnData, layer: str, columns: list[int]) -> AnyArray:
     array([[-1]], dtype=int8)
     """
     return dense(table.layers[layer][:, columns])
+
+
+def named_columns(
+    table: AnnData, layers: str | Sequence[str] | None, *, pattern: str
+) -> dict[str, AnyArray]:
+    """Values of each marker in each layer, ``(cells,)``, by name, for programs that list numbers.
+
+    Parameters
+    ----------
+    table
+        The table.
+    layers
+        Names; ``None`` takes the scores as far as there are any.
+    pattern
+        How a column is called; ``{layer}`` and ``{marker}`` stand for their names.
+
+    Raises
+    ------
+    ValueError
+        An unknown layer.
+
+    Examples
+    --------
+    >>> table = AnnData(np.zeros((1, 2)), layers={"nimbus": np.array([[0.1, 0.9]])})
+    >>> named_columns(table, None, pattern="{marker}: {layer}")
+    {'0: nimbus': array([0.1]), '1: nimbus': array([0.9])}
+    """
+    there = layer_names(table)
+    if layers is None:
+        layers = [name for name in (Layers.SCORE,) if name in there]
+    wanted = [layers] if isinstance(layers, str) else list(layers)
+    require_known("layer", wanted, there)
+    every = list(range(table.n_vars))
+    return {
+        pattern.format(layer=name, marker=marker): column
+        for name in wanted
+        for marker, column in zip(table.var_names, layer_values(table, name, every).T, strict=True)
+    }
 
 
 def scores_or_labels(values: AnyArray) -> FloatArray:

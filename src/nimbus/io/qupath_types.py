@@ -12,14 +12,13 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
-from nimbus._keys import Layers
+from nimbus._check import listed
 from nimbus._types import AnyArray
 from nimbus.data.annotations import FOV, INSTANCE
 from nimbus.data.cellrows import field_name
 from nimbus.data.celltypes import CELL_TYPE, COLOR, no_types
 from nimbus.data.groups import group_colors, group_key, groups_of
-from nimbus.data.layers import layer_names, layer_values
+from nimbus.data.layers import named_columns
 from nimbus.data.outlines import Polygon, cell_outlines
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 
@@ -109,17 +108,7 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
         name: CellClass(name, _rgb(color))
         for name, color in group_colors(table, key, list(groups.cat.categories)).items()
     }
-    there = layer_names(table)
-    layers = [n for n in (Layers.SCORE,) if n in there] if measurements is None else measurements
-    require_known("layer", layers, there)
-    columns = list(range(table.n_vars))
-    measured = {
-        f"{marker}: {name}": values
-        for name in layers
-        for marker, values in zip(
-            table.var_names, layer_values(table, name, columns).T, strict=True
-        )
-    }
+    measured = named_columns(table, measurements, pattern="{marker}: {layer}")
     paths = {name: _file(Path(folder), field_name(sdata, name)) for name in wanted}
     refuse_existing(list(paths.values()), overwrite)
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,11 @@ from spatialdata import SpatialData
 from tqdm.auto import tqdm
 
 from nimbus._check import require_known
-from nimbus._keys import Layers
 from nimbus._types import AnyArray
 from nimbus.data.cellrows import field_name
 from nimbus.data.elements import channel_names, element_array, pair_elements
 from nimbus.data.groups import group_key, groups_of
-from nimbus.data.layers import layer_names, layer_values
+from nimbus.data.layers import named_columns
 from nimbus.data.ongrid import labels_on_image
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 
@@ -199,20 +198,7 @@ class _Content:
         cls, table: AnnData, cell_type_key: str | None, layer: str | Sequence[str] | None
     ) -> _Content:
         groups = groups_of(table, group_key(table, cell_type_key))
-        there = layer_names(table)
-        if layer is None:
-            layer = [name for name in (Layers.SCORE,) if name in there]
-        layers = [layer] if isinstance(layer, str) else list(layer)
-        require_known("layer", layers, there)
-        columns = list(range(table.n_vars))
-        features = {
-            f"{name} {marker}": values
-            for name in layers
-            for marker, values in zip(
-                table.var_names, layer_values(table, name, columns).T, strict=True
-            )
-        }
-        return cls(groups, features)
+        return cls(groups, named_columns(table, layer, pattern="{layer} {marker}"))
 
     def field(
         self, rows: NDArray[np.intp], ids: NDArray[np.int64], cells: da.Array, *, labels_key: str

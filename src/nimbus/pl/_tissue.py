@@ -15,7 +15,7 @@ from spatialdata.models import TableModel
 from spatialdata.transformations import get_transformation
 
 from nimbus._check import require_known
-from nimbus._keys import MICROMETER, Attrs, Obs
+from nimbus._keys import MICROMETER, Attrs, Obs, Suffix
 from nimbus.data.cellrows import field_name
 from nimbus.data.elements import element_array
 from nimbus.data.part import Span
@@ -122,7 +122,7 @@ class TissueField:
             region_key=Obs.REGION,
             instance_key=Obs.INSTANCE,
         )
-        table.uns[f"{GROUP}_colors"] = colors
+        table.uns[GROUP + Suffix.COLORS] = colors
         return table
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._keys import Obs
+from nimbus._keys import Obs, Suffix
 from nimbus.cluster.palette import distinct_colors
 from nimbus.data.annotations import FOV, INSTANCE
 from nimbus.data.cellrows import cell_rows
@@ -85,7 +85,7 @@ def cell_types(
     table.obs[key_added] = pd.Categorical(own, categories=names)
     known = {**before, **colors}
     fresh = iter(distinct_colors(len(names), taken=list(known.values())))
-    table.uns[f"{key_added}_colors"] = np.array(
+    table.uns[key_added + Suffix.COLORS] = np.array(
         [known.get(name) or next(fresh) for name in names], dtype=object
     )
 
@@ -95,7 +95,7 @@ def _before(table: AnnData, key: str) -> dict[str, str]:
     if key not in table.obs or not isinstance(table.obs[key].dtype, pd.CategoricalDtype):
         return {}
     names = [str(name) for name in table.obs[key].cat.categories]
-    colors = [str(color) for color in table.uns.get(f"{key}_colors", [])]
+    colors = [str(color) for color in table.uns.get(key + Suffix.COLORS, [])]
     return dict(zip(names, colors if len(colors) == len(names) else [""] * len(names), strict=True))
 
 
