@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster import hierarchy
 
 from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
@@ -125,13 +125,34 @@ def ordered_profiles(
 
 
 def _tree(points: FloatArray) -> FloatArray | None:
-    return linkage_tree(points) if len(points) > 1 else None
+    if len(points) < 2:
+        return None
+    given = np.ascontiguousarray(points, dtype=np.float64)
+    return _known_tree(given.tobytes(), given.shape[1])
+
+
+@lru_cache(maxsize=512)
+def _known_tree(points: bytes, n_columns: int) -> FloatArray:
+    """Tree of points; kept, since an edit changes the nodes of two metaclusters out of many."""
+    tree = linkage_tree(np.frombuffer(points).reshape(-1, n_columns))
+    tree.flags.writeable = False
+    return tree
 
 
 def _leaves(tree: FloatArray | None, n: int) -> NDArray[np.int64]:
+    """Leaves from left to right, as SciPy draws them."""
     if tree is None:
         return np.arange(n)
-    return np.asarray(hierarchy.leaves_list(tree), dtype=np.int64)
+    order: list[int] = []
+    waiting = [2 * len(tree)]
+    while waiting:
+        group = waiting.pop()
+        if group <= len(tree):
+            order.append(group)
+        else:
+            left, right = tree[group - len(tree) - 1, :2]
+            waiting += [int(right), int(left)]
+    return np.array(order, dtype=np.int64)
 
 
 def _positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 import anndata
 import numpy as np
 import spatialdata
+import zarr
 from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
@@ -106,6 +107,8 @@ def open_desk(path: Path, request: Request) -> Desk:
         data = spatialdata.read_zarr(path)
         table = table_of(data, request.table_key)
     elif path.is_dir():
+        if zarr.open_group(path, mode="r").attrs.get("encoding-type") != "anndata":
+            raise ValueError(f"{str(path)!r} holds no table; score and cluster its cells first")
         data = table = anndata.read_zarr(path)
     else:
         data = table = anndata.read_h5ad(path)

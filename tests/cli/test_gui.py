@@ -1,0 +1,38 @@
+"""``nimbus gui``: help and errors; the page itself is tested in a browser."""
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+pytest.importorskip("panel")
+
+
+def test_help_tells_how_it_is_reached_from_elsewhere(nimbus):
+    text = " ".join(nimbus("gui", "--help").output.split())
+    for word in ("ssh -L", "--token", "--host", "on disk before"):
+        assert word in text
+
+
+def test_a_store_that_is_not_there_is_one_line(nimbus, tmp_path):
+    done = nimbus("gui", tmp_path / "none.zarr")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "there is no store" in done.stderr
+
+
+def test_a_table_without_clusters_says_what_to_do(nimbus, tmp_path):
+    path = tmp_path / "cells.h5ad"
+    AnnData(np.zeros((3, 1))).write_h5ad(path)
+    done = nimbus("gui", path)
+    assert done.exit_code == 1
+    assert "run nimbus.tl.cluster first" in done.stderr
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch):
+    import nimbus
+
+    monkeypatch.setattr("nimbus._optional.optional_module", lambda name: None)
+    scores = np.repeat([[0.9, 0.1], [0.1, 0.9]], 20, axis=0)
+    table = AnnData(np.zeros((40, 2)), layers={"nimbus": scores})
+    with pytest.raises(ImportError, match=r"nimbus-spatial\[gui\]"):
+        nimbus.gui.remap(table)
