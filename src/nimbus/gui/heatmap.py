@@ -89,6 +89,7 @@ class Heatmap:
         self.block: Block | None = None
         self._on_column, self._on_span = on_column, on_span
         self._rows, self._markers = rows, names
+        self._names: list[str] = []
         self.columns = ColumnDataSource({key: [] for key in _COLUMN_KEYS})
         self.markers = ColumnDataSource({"marker": []})
         self.image = ColumnDataSource({"image": [], "dw": [], "dh": []})
@@ -154,15 +155,14 @@ class Heatmap:
         }
 
     def _name(self, block: Block, markers: Sequence[str]) -> None:
-        if self._markers:
-            self.heat.yaxis[0].ticker = FixedTicker(ticks=[k + 0.5 for k in range(len(markers))])
-            self.heat.yaxis[0].major_label_overrides = {
-                k + 0.5: name for k, name in enumerate(markers)
-            }
-        else:
-            axis = self.heat.xaxis[0]
-            axis.ticker = FixedTicker(ticks=[k + 0.5 for k in range(block.n_columns)])
-            axis.major_label_overrides = {k + 0.5: n for k, n in enumerate(block.labels)}
+        """Names of markers or columns; where they change, Bokeh looks through all its models."""
+        names = list(markers) if self._markers else block.labels
+        if names == self._names:
+            return
+        self._names = names
+        axis = self.heat.yaxis[0] if self._markers else self.heat.xaxis[0]
+        axis.ticker.ticks = [k + 0.5 for k in range(len(names))]
+        axis.major_label_overrides = {k + 0.5: name for k, name in enumerate(names)}
 
     def _tapped(self, event: Any) -> None:
         if self.block is None or event.x is None:
@@ -256,6 +256,7 @@ class Heatmap:
         made.on_event(SelectionGeometry, self._boxed)
         made.xaxis.visible = names
         made.yaxis.visible = self._markers
+        made.xaxis.ticker, made.yaxis.ticker = FixedTicker(), FixedTicker()
         if names:
             made.xaxis.major_label_orientation = "vertical"
         else:
