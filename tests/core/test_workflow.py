@@ -73,6 +73,10 @@ class TestLevels:
             "CD4+ and CD8A+",
         ]
 
+    def test_a_phenotype_may_end_in_rest_itself(self):
+        text = ",,A,B\nall,X-rest,pos,\nX-rest,Y,,pos\n"
+        assert texts(rules_of(text), "X-rest > Y") == ["A+", "B+"]
+
     def test_names_are_in_the_order_of_levels(self):
         assert rules_of().names[:2] == ("Immune", "Stroma")
         assert rules_of().names[-1] == "Dendritic cells"
