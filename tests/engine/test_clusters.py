@@ -34,7 +34,7 @@ class FakeClient:
     def __init__(self, *, loses_at=(), workers=2, lacking=()):
         self.status = "running"
         self.loses_at, self.workers, self.lacking = set(loses_at), workers, list(lacking)
-        self.count, self.scattered, self.held = itertools.count(), [], []
+        self.count, self.shared, self.held = itertools.count(), [], []
 
     def nthreads(self):
         return {f"w{k}": 1 for k in range(self.workers)}
@@ -42,11 +42,11 @@ class FakeClient:
     def run(self, function, files, on_error):
         return {name: [f for f in files if f in self.lacking] for name in self.nthreads()}
 
-    def scatter(self, value, **how):
-        self.scattered.append(value)
-        return value
-
-    def submit(self, function, task, item, contents, **how):
+    def submit(self, function, *values, **how):
+        if function is not clusters._call:
+            self.shared.append(function(*values))
+            return self.shared[-1]
+        task, item, _ = values
         future = FakeFuture(lambda: function(task, item, None))
         self.held.append(future)
         if next(self.count) in self.loses_at:
@@ -73,7 +73,7 @@ def test_what_a_scheduler_forgot_is_sent_again_and_comes_in_order():
     client = FakeClient(loses_at={5, 20, 21, 40})
     assert squares(client) == [x * x for x in range(30)]
     assert next(client.count) > 30, "proves nothing: nothing was sent again"
-    assert len(client.scattered) > 1, "the shared part was lost, too"
+    assert len(client.shared) > 1, "the shared part was lost, too"
 
 
 def test_a_task_that_is_always_lost_is_an_error_that_names_it():
@@ -114,10 +114,10 @@ def test_only_files_that_a_worker_lacks_are_sent(tmp_path):
     paths = [str(tmp_path / name) for name in ("there", "lacking")]
     client = FakeClient(lacking=[paths[1]])
     squares(client, files=paths)
-    assert client.scattered[0] == {paths[1]: b"lacking"}
+    assert client.shared[0] == {paths[1]: b"lacking"}
     client = FakeClient()
     squares(client, files=paths)
-    assert len(client.scattered) == 1, "the task alone"
+    assert len(client.shared) == 1, "the task alone"
 
 
 def test_files_are_unpacked_once_and_stay_side_by_side(tmp_path, monkeypatch):

@@ -40,8 +40,7 @@ def on_cluster(
 
     A worker that dies is no matter for this function: Dask gives its tasks to others, and after
     four dead workers calls the task deadly. What Dask does not mend is mended here: a scheduler
-    that was started anew knows no task, and the shared part of the tasks may have been held only
-    by workers that are gone.
+    that was started anew knows no task.
 
     Parameters
     ----------
@@ -140,8 +139,17 @@ class _Crew:
             found = self.client.run(lacking, self.files, on_error="ignore")
             paths = {path for of_worker in found.values() for path in of_worker}
             contents = {path: Path(path).read_bytes() for path in sorted(paths)}
-            self.contents = self.client.scatter(contents, hash=False) if contents else None
-        self.shared = self.client.scatter(self.task, broadcast=True, hash=False)
+            self.contents = self._on_a_worker(contents) if contents else None
+        self.shared = self._on_a_worker(self.task)
+
+    def _on_a_worker(self, value: Any) -> Any:
+        """A future of `value`, which workers take from each other.
+
+        It is the result of a task, not scattered: Dask makes it again when its holders die, and a
+        worker that dies at this moment is no error.
+        """
+        pickle = sys.modules["distributed"].protocol.pickle
+        return self.client.submit(pickle.loads, pickle.dumps(value), pure=False, retries=RETRIES)
 
     def wait_for_workers(self) -> None:
         """Return when there is a worker."""
