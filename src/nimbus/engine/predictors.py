@@ -121,10 +121,12 @@ def predictor_for(spec: PredictorSpec) -> Predictor:
 
 def described_device(spec: PredictorSpec) -> str:
     """Device and number format that this process takes for `spec`, such as ``"cpu float32"``."""
+    if callable(spec.model):  # which must work where PyTorch is not installed
+        return "callable"
     predictor = predictor_for(spec)
     if isinstance(predictor, models.NetPredictor):
         return f"{predictor.device.type} {predictor.dtype}".replace("torch.", "")
-    return "callable"
+    return type(predictor).__name__
 
 
 _LOADING = threading.Lock()
