@@ -23,6 +23,13 @@ class TestProfiles:
         assert by_node[0] == by_node[2] == shown.names.index("T cell")
         assert (np.diff(shown.position) >= 0).all()
 
+    def test_each_metacluster_has_a_tree_of_its_nodes(self):
+        shown = ordered_profiles(NODES, CLUSTERS, None, zscore=False)
+        t_cell = shown.names.index("T cell")
+        assert [tree is None for tree in shown.node_trees] == [k != t_cell for k in range(3)]
+        # nodes 0 and 2 are (0.1, 0.1) apart
+        np.testing.assert_allclose(shown.node_trees[t_cell], [[0, 1, np.sqrt(0.02), 2]])
+
     def test_means_are_over_cells(self):
         shown = ordered_profiles(NODES, CLUSTERS, ["CD20", "CD3"], zscore=False)
         t_cell = shown.names.index("T cell")
@@ -63,6 +70,17 @@ class TestMetaclusters:
         nimbus.tl.metacluster(table, n_metaclusters=1)
         _, right = nimbus.pl.metaclusters(table, markers=["ECAD"], zscore=True, show=False)
         assert right.images[0].get_array().shape == (1, 1)
+
+    def test_the_cells_of_each_metacluster_are_written(self, table):
+        _, right = nimbus.pl.metaclusters(table, show=False)
+        figure = right.figure
+        [bars] = [ax for ax in figure.axes if len(ax.texts) == 3]
+        written = [int(one.get_text()) for one in bars.texts]
+        names = [one.get_text() for ax in figure.axes for one in ax.get_xticklabels()]
+        shown = [name for name in names if name in ("T cell", "1", "2")]
+        counts = table.obs["nimbus_metacluster"].value_counts()
+        assert written == [counts[name] for name in shown]
+        assert len(set(written)) == 3, "proves nothing: all have as many cells"
 
     def test_an_unknown_marker_is_named(self, table):
         with pytest.raises(ValueError, match="did you mean 'CD3'"):
