@@ -17,6 +17,7 @@ pytest.importorskip("bokeh")
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from nimbus.gui.page import build
 from nimbus.gui.server import Address, make_server
 
 TOKEN = "a-token-for-tests"
@@ -30,13 +31,17 @@ def desk():
     return desk_of(table, Request("nimbus"), title="<b>cells</b>")
 
 
+def served_desk(desk, address):
+    return make_server(lambda: build(desk), address, title=desk.facts.title)
+
+
 @pytest.fixture
 def ask(desk):
     """Start a server, run a coroutine against it, and stop it."""
 
     def run(question, **given):
         async def main():
-            served = make_server(desk, Address(token=TOKEN, **given))
+            served = served_desk(desk, Address(token=TOKEN, **given))
             served.server.start()
             try:
                 return await question(served)
@@ -101,7 +106,7 @@ class TestToken:
 
     def test_a_token_is_drawn_anew_and_too_short_a_one_is_refused(self, desk):
         async def main():
-            made = [make_server(desk, Address()) for _ in range(2)]
+            made = [served_desk(desk, Address()) for _ in range(2)]
             for one in made:
                 one.server.stop()
             return [one.token for one in made]
@@ -110,7 +115,7 @@ class TestToken:
         assert len(first) >= 32
         assert first != second
         with pytest.raises(ValueError, match="8 characters or more, not 3"):
-            make_server(desk, Address(token="abc"))
+            served_desk(desk, Address(token="abc"))
 
 
 class TestWebsocket:
@@ -166,7 +171,7 @@ class TestPlace:
         async def question(served):
             port = int(base(served).rsplit(":", 1)[1])
             with pytest.raises(OSError, match=f"port {port} of 127.0.0.1 cannot be used"):
-                make_server(desk, Address(port=port))
+                served_desk(desk, Address(port=port))
 
         ask(question)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from nimbus._durable import write_durably
 
 from .clustermap import ClusterMap
 from .edits import ClusterMapError
@@ -36,9 +37,4 @@ def write_map(clusters: ClusterMap, path: str | Path) -> None:
     if path.suffix.lower() not in (".json", ".csv"):
         raise ClusterMapError(f"{path}: write a cluster map to a .json or .csv file")
     json = path.suffix.lower() == ".json"
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        file.write(map_to_json(clusters) if json else map_to_csv(clusters))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_durably(path, map_to_json(clusters) if json else map_to_csv(clusters))

@@ -123,12 +123,6 @@ def write_journal(place: TablePlace, clusters: ClusterMap) -> None:
         The folder cannot be written.
     """
     write_map(clusters, place.journal)
-    if os.name == "posix":  # the name itself, too
-        folder = os.open(place.journal.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def node_part(place: TablePlace) -> AnnData:

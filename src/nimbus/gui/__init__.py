@@ -1,5 +1,6 @@
-"""Pages for people: merge and name metaclusters in a notebook or a browser."""
+"""Pages for people: merge and name metaclusters, and label cells by eye."""
 
 from .remap import remap
+from .review import review
 
-__all__ = ["remap"]
+__all__ = ["remap", "review"]

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +13,9 @@ from nimbus.tl._metaclusters import ConsensusSettings, find_metaclusters
 
 from .cells import Cells, Histograms
 from .keeping import Found, Keeper
+from .saving import Listener, Saving, Status
 from .state import State
 from .tissue import Tissue
-
-logger = logging.getLogger("nimbus")
-
-Listener: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,23 +58,6 @@ class Facts:
     settings: ConsensusSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where the edits are.
-
-    Parameters
-    ----------
-    kind
-        ``"saved"``: in the table; ``"saving"``: safe on disk, the table follows; ``"failed"``:
-        not on disk.
-    text
-        The same in words.
-    """
-
-    kind: Literal["saved", "saving", "failed"]
-    text: str
-
-
 @dataclass(slots=True, eq=False)
 class Desk:
     """One clustering, its edits and the pages that show it.
@@ -100,19 +75,23 @@ class Desk:
     facts: Facts
     state: State
     keeper: Keeper
-    status: Status = Status("saved", "no edits yet")
-    _listeners: list[Listener] = field(default_factory=list)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
-    _pending: Future[None] | None = None
+    saving: Saving = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.saving = Saving(self.keeper.settle)
+
+    @property
+    def status(self) -> Status:
+        """Where the edits are."""
+        return self.saving.status
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` after every change of metaclusters or status."""
-        self._listeners.append(listener)
+        self.saving.listen(listener)
 
     def leave(self, listener: Listener) -> None:
         """No longer call it."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+        self.saving.leave(listener)
 
     def commit(self, state: State, found: Found | None = None) -> None:
         """Take a new state; edited metaclusters are kept before anybody is told.
@@ -122,17 +101,11 @@ class Desk:
         """
         edited = _history(state.clusters) != _history(self.state.clusters)
         self.state = state
-        if not edited:
-            return
-        try:
-            self.keeper.keep(state.clusters, found)
-        except OSError as error:
-            logger.warning("edits are not on disk: %s", error)
-            self.status = Status("failed", f"NOT SAVED: {error}. Export the mapping to keep it.")
-        else:
-            self.status = Status("saving", f"saved at {_now()}; the table follows")
-            self._settle_soon()
-        self._tell()
+        if edited:
+            self.saving.keep(
+                lambda: self.keeper.keep(state.clusters, found),
+                advice="Export the mapping to keep it.",
+            )
 
     def recut(self, state: State, n_metaclusters: int) -> State:
         """Find another number of metaclusters, as one edit of a state; gives the new one.
@@ -150,35 +123,8 @@ class Desk:
 
     def finish(self) -> Status:
         """Wait until the table is up to date; gives the status."""
-        if self._pending is not None:
-            self._pending.result()
-        return self.status
-
-    def _settle_soon(self) -> None:
-        if self._pending is not None and self._pending.cancel():
-            pass  # it had not begun; the new one does its work
-        self._pending = self._pool.submit(self._settle)
-
-    def _settle(self) -> None:
-        clusters = self.state.clusters
-        try:
-            where = self.keeper.settle()
-        except (OSError, ValueError) as error:
-            logger.warning("the table is not up to date: %s", error)
-            self.status = Status("failed", f"The table is not up to date: {error}")
-        else:
-            if clusters is self.state.clusters:
-                self.status = Status("saved", f"saved at {_now()} {where}")
-        self._tell()
-
-    def _tell(self) -> None:
-        for listener in list(self._listeners):
-            listener()
+        return self.saving.finish()
 
 
 def _history(clusters: ClusterMap) -> tuple[object, ...]:
     return clusters.start, clusters.done, clusters.undone
-
-
-def _now() -> str:
-    return time.strftime("%H:%M:%S")

@@ -123,7 +123,7 @@ def _desk(
     record = record_of(table, request.key)
     nodes, clusters = nodes_of(record), map_of(record)
     node = numbers_of(table.obs[request.key + Suffix.SOM])
-    pairs = _pairs(data, request)
+    pairs = image_pairs(data, table_key=request.table_key, image_key=request.image_key)
     region_key = _region_key(table, request.region_key)
     tissue = tissue_of(data, table, node, pairs=pairs, region_key=region_key)
     cells = _cells(table, node, region_key, tissue, nodes)
@@ -146,18 +146,23 @@ def _desk(
     return Desk(facts, state, keeper)
 
 
-def _pairs(data: AnnData | SpatialData, request: Request) -> dict[str, str]:
+def image_pairs(
+    data: AnnData | SpatialData,
+    *,
+    table_key: str,
+    image_key: str | Mapping[str, str] | None,
+) -> dict[str, str]:
     """Image of each labels element that the table annotates; none where there are no images."""
     if isinstance(data, AnnData):
         return {}
-    table = table_of(data, request.table_key)
+    table = table_of(data, table_key)
     if "spatialdata_attrs" not in table.uns or not image_names(data):
         return {}
     regions = table.obs[get_table_keys(table)[1]].astype(str).unique()
     wanted = [name for name in regions if name in data.labels]
     if not wanted:
         return {}
-    return pair_elements(data, image_key=request.image_key, labels_key=wanted)
+    return pair_elements(data, image_key=image_key, labels_key=wanted)
 
 
 def _region_key(table: AnnData, given: str | None) -> str | None:

@@ -18,7 +18,8 @@ from .look import SHEET
 from .markerpanel import MarkerPanel
 from .showing import Showing
 from .state import State
-from .tissuepanel import LATER_MS, TissuePanel
+from .ticks import Ticks
+from .tissuepanel import TissuePanel
 
 STEPS = {"undo": State.undo, "redo": State.redo, "clear": State.clear}
 """What keys do."""
@@ -35,9 +36,7 @@ class Page:
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.state = desk, desk.state
-        self._document = pn.state.curdoc
-        self._waiting: set[Callable[[], None]] = set()
-        self._due = False
+        self._ticks = Ticks()
         facts = desk.facts
         self.charts = Charts(
             facts,
@@ -50,7 +49,7 @@ class Page:
         self.markers = MarkerPanel(self.do, facts.histograms, facts.nodes.markers)
         self.tissue: TissuePanel | None = None
         if facts.tissue is not None and facts.tissue.fields:
-            self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self._later)
+            self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self._ticks.later)
         self.title, self.status = (
             html("title-bar", align="center"),
             html("status", width=420, sizing_mode="fixed", align="center"),
@@ -91,20 +90,10 @@ class Page:
         self.do(STEPS[key])
 
     def _take(self, state: State) -> None:
-        """Show another state soon: several steps at once are shown once.
-
-        Panel runs callbacks of widgets without the lock of the document, and Bokeh refuses changes
-        of figures then; the next tick has it.
-        """
+        """Show another state soon: several steps at once are shown once."""
         self.say("")
         self.state = state
-        if not self._due:
-            self._due = True
-            self.soon(self._shown)
-
-    def _shown(self) -> None:
-        self._due = False
-        self.refresh()
+        self._ticks.once(self.refresh)
 
     def take_over(self) -> None:
         """Take metaclusters that another page made, and the status."""
@@ -114,11 +103,7 @@ class Page:
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call from any thread, when the page is not at work."""
-        document = self._document
-        if document is not None and document.session_context is not None:
-            document.add_next_tick_callback(call)
-        else:
-            call()
+        self._ticks.soon(call)
 
     def _refresh_status(self) -> None:
         status, facts = self.desk.status, self.desk.facts
@@ -154,18 +139,6 @@ class Page:
             self._take(self.desk.recut(self.state, n_metaclusters))
         except ValueError as error:
             self.say(str(error))
-
-    def _later(self, call: Callable[[], None]) -> None:
-        if self._document is None or self._document.session_context is None:
-            call()
-        elif call not in self._waiting:
-            self._waiting.add(call)
-
-            def run() -> None:
-                self._waiting.discard(call)
-                call()
-
-            self._document.add_timeout_callback(run, LATER_MS)
 
 
 def build(desk: Desk) -> Any:

@@ -13,9 +13,6 @@ from bokeh.server.auth_provider import AuthProvider
 from panel.io.server import get_server
 from tornado.web import HTTPError
 
-from .desk import Desk
-from .page import build
-
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -85,8 +82,17 @@ class Served:
     token: str
 
 
-def make_server(desk: Desk, address: Address) -> Served:
-    """A server of a desk's page; it does not run yet.
+def make_server(build: Callable[[], Any], address: Address, *, title: str) -> Served:
+    """A server of a page; it does not run yet.
+
+    Parameters
+    ----------
+    build
+        Makes the page, once for each window.
+    address
+        Where it is served.
+    title
+        What the page is of.
 
     Raises
     ------
@@ -101,10 +107,10 @@ def make_server(desk: Desk, address: Address) -> Served:
     port = free_port(address.host) if address.port is None else address.port
     try:
         server = get_server(
-            lambda: build(desk),
+            build,
             port=port,
             address=address.host,
-            title=f"{desk.facts.title} - nimbus",
+            title=f"{title} - nimbus",
             websocket_origin=allowed_origins(address, port),
             auth_provider=TokenAuth(token),
             sign_sessions=True,

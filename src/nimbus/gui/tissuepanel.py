@@ -16,9 +16,6 @@ from .state import State
 from .tissue import Tissue
 from .tissueplot import MAX_PIXELS, TissuePlot, colors_of
 
-LATER_MS = 150
-"""The part that is looked at is read when nobody has moved it for so long."""
-
 
 class TissuePanel:
     """Controls of the tissue.

@@ -6,20 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from bokeh.events import RangesUpdate, Tap
-from bokeh.models import (
-    ColumnDataSource,
-    LinearColorMapper,
-    PanTool,
-    Range1d,
-    ResetTool,
-    WheelZoomTool,
-)
-from bokeh.plotting import figure
 
-from .look import FONT, GREYS
 from .scene import Colors, Scene, brightness
 from .tissue import Window
+from .viewport import BOX, Viewport, no_image, placed
 
 TISSUE_SIDE = 470
 """Pixels of the frame."""
@@ -43,85 +33,41 @@ class TissuePlot:
         self, *, on_place: Callable[[float, float], None], on_window: Callable[[], None]
     ) -> None:
         self.scene: Scene | None = None
-        self._on_place, self._on_window = on_place, on_window
-        self._placing = False
-        empty: dict[str, list[Any]] = {key: [] for key in ("image", "x", "y", "dw", "dh")}
-        self.pixels, self.cells = ColumnDataSource(empty), ColumnDataSource(dict(empty))
-        self.mapper = LinearColorMapper(palette=GREYS, low=0, high=1, nan_color="#000000")
-        self.root = self._figure()
+        self._view = Viewport(
+            "tissue-plot", side=TISSUE_SIDE, on_place=on_place, on_window=on_window
+        )
+        self.pixels, self.cells = self._view.pixels, no_image()
+        self.mapper = self._view.mapper
+        self.root = self._view.root
+        self.root.image_rgba(image="image", **BOX, source=self.cells)
 
     @property
     def window(self) -> Window:
         """What is looked at now."""
-        x, y = self.root.x_range, self.root.y_range
-        return float(x.start), float(x.end), float(y.end), float(y.start)
+        return self._view.window
 
     def look_at(self, whole: Window) -> None:
         """Show a field as a whole, in the middle of the frame."""
-        left, right, top, bottom = whole
-        half = 0.5 * max(right - left, bottom - top)
-        x, y = (left + right) / 2, (top + bottom) / 2
-        self._placing = True
-        self.root.x_range.update(
-            start=x - half, end=x + half, reset_start=x - half, reset_end=x + half
-        )
-        self.root.y_range.update(
-            start=y + half, end=y - half, reset_start=y + half, reset_end=y - half
-        )
-        self._placing = False
+        self._view.look_at(whole)
 
     def show(self, scene: Scene, colors: Colors, *, contrast: bool) -> None:
         """Show a part of a field; with `contrast` its brightness is taken from this part."""
         self.scene = scene
         if contrast:
             self.mapper.low, self.mapper.high = brightness(scene.values)
-        self.pixels.data = {"image": [scene.values], **_box(scene)}
+        self._view.show(scene.values, scene.extent)
         self.paint(colors)
 
     def paint(self, colors: Colors) -> None:
         """Colour the cells."""
         if self.scene is not None:
-            self.cells.data = {"image": [self.scene.paint(colors)], **_box(self.scene)}
+            self.cells.data = {"image": [self.scene.paint(colors)], **placed(self.scene.extent)}
 
     def clear(self) -> None:
         """Show nothing."""
         self.scene = None
-        for source in (self.pixels, self.cells):
-            source.data = {key: [] for key in source.data}
-
-    def _moved(self, _event: Any) -> None:
-        if not self._placing:
-            self._on_window()
-
-    def _tapped(self, event: Any) -> None:
-        if event.x is not None:
-            self._on_place(float(event.x), float(event.y))
-
-    def _figure(self) -> Any:
-        pan, zoom = PanTool(), WheelZoomTool()
-        made = figure(
-            name="tissue-plot",
-            x_range=Range1d(0, 1),
-            y_range=Range1d(1, 0),
-            frame_width=TISSUE_SIDE,
-            frame_height=TISSUE_SIDE,
-            tools=[pan, zoom, ResetTool()],
-            toolbar_location="below",
-            background_fill_color="#000000",
-            border_fill_color=None,
-            outline_line_color=None,
-            min_border=0,
-        )
-        made.toolbar.active_drag, made.toolbar.active_scroll = pan, zoom
-        made.toolbar.logo = None
-        made.grid.visible = made.axis.visible = False
-        made.axis.major_label_text_font = FONT
-        box = {"x": "x", "y": "y", "dw": "dw", "dh": "dh"}
-        made.image(image="image", **box, color_mapper=self.mapper, source=self.pixels)
-        made.image_rgba(image="image", **box, source=self.cells)
-        made.on_event(Tap, self._tapped)
-        made.on_event(RangesUpdate, self._moved)
-        return made
+        self._view.clear()
+        self.cells.data = {key: [] for key in self.cells.data}
 
 
 def colors_of(node_colors: list[int], shown: np.ndarray[Any, Any]) -> Colors:
@@ -135,8 +81,3 @@ def colors_of(node_colors: list[int], shown: np.ndarray[Any, Any]) -> Colors:
     packed = np.array([0, *node_colors], dtype=np.uint32)
     packed[1:][~shown] = 0
     return packed
-
-
-def _box(scene: Scene) -> dict[str, list[float]]:
-    left, right, top, bottom = scene.extent
-    return {"x": [left], "y": [top], "dw": [right - left], "dh": [bottom - top]}

@@ -1,0 +1,165 @@
+"""Labels of all annotators in the layer of a table, and where they come from in ``uns``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from nimbus.data.annotations import Likely
+from nimbus.data.layers import layer_names, layer_values
+from nimbus.pp._labels import undefined_labels, write_labels
+from nimbus.pp.gold_labels import gold_agreement
+
+from .book import Book, Judged, agreed, changed_pairs
+from .state import Labels, Pair
+
+EARLIER = "earlier"
+"""Annotator of labels that the layer had before anybody judged on the page."""
+
+MOST_EARLIER = 200_000
+"""Labels that a layer may have before."""
+
+ANNOTATOR, ANNOTATIONS = "annotator", "annotations"
+
+
+@dataclass(slots=True, eq=False)
+class Ledger:
+    """Keeps a layer at what those who judged a pair agree on.
+
+    Parameters
+    ----------
+    table
+        The table.
+    book
+        Names of its pairs.
+    key
+        The layer.
+    likely
+        How "likely positive" and "likely negative" count.
+    judged
+        What each annotator said.
+    """
+
+    table: AnnData
+    book: Book
+    key: str
+    likely: Likely
+    judged: dict[str, Judged] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def labels(self, annotator: str) -> Labels:
+        """What somebody said; nothing by default."""
+        return self.judged[annotator].labels if annotator in self.judged else {}
+
+    def with_labels(self, annotator: str, labels: Labels) -> Judged:
+        """What somebody will have said, with the rows of the file that are no cells here."""
+        if annotator not in self.judged:
+            return Judged(labels)
+        return Judged(labels, self.judged[annotator].strangers)
+
+    def put(self, said: Mapping[str, Judged]) -> None:
+        """Take what some annotators say now, and bring layer and record up to date."""
+        with self._lock:
+            changed: set[Pair] = set()
+            for name, own in said.items():
+                changed.update(changed_pairs(self.labels(name), own.labels))
+            self.judged.update(said)
+            if changed:
+                self._write(sorted(changed))
+
+    def agreement(self) -> pd.DataFrame | None:
+        """Cohen's kappa of each two annotators; ``None`` where there is one."""
+        frames = {name: self.book.frame(own) for name, own in self._who()}
+        return gold_agreement(frames, likely=self.likely) if len(frames) > 1 else None
+
+    def _who(self) -> list[tuple[str, Judged]]:
+        return [(name, own) for name, own in sorted(self.judged.items()) if own.labels]
+
+    def _write(self, pairs: list[Pair]) -> None:
+        if self.key in layer_names(self.table):
+            every = list(range(self.table.n_vars))
+            layer = layer_values(self.table, self.key, every).astype(np.int8)
+        else:
+            layer = undefined_labels(self.table)
+        column = {marker: k for k, marker in enumerate(self.book.markers)}
+        said = [own.labels for own in self.judged.values()]
+        rows, columns = [row for row, _ in pairs], [column[marker] for _, marker in pairs]
+        layer[rows, columns] = agreed(said, pairs, likely=self.likely)
+        write_labels(self.table, layer, key_added=self.key, record=self._record())
+
+    def _record(self) -> dict[str, Any]:
+        who = self._who()
+        record: dict[str, Any] = {
+            "method": "annotations",
+            "annotators": [name for name, _ in who],
+            "likely": self.likely,
+        }
+        frames = [self.book.frame(own).assign(**{ANNOTATOR: name}) for name, own in who]
+        if frames:
+            record[ANNOTATIONS] = pd.concat(frames, ignore_index=True)
+        if len(who) > 1:
+            record["agreement"] = self.agreement()
+        return record
+
+
+def open_ledger(
+    table: AnnData, book: Book, *, key: str, likely: Likely, files: Mapping[str, Judged]
+) -> Ledger:
+    """What is known of the labels of a table: of its record, of files, and of the layer itself.
+
+    Parameters
+    ----------
+    table, book, key, likely
+        As in :class:`Ledger`.
+    files
+        What the file of each annotator says; it is newer than the record.
+
+    Raises
+    ------
+    ValueError
+        The layer holds values other than 1, 0 and -1.
+    """
+    judged, as_now = _recorded(table, book, key, likely)
+    if key in layer_names(table):
+        layer = layer_values(table, key, list(range(table.n_vars)))
+        if not np.isin(layer, (1, 0, -1)).all():
+            raise ValueError(
+                f"layer {key!r} holds values other than 1 (positive), 0 (negative) and -1 "
+                "(undefined), so it holds no labels; pass key_added= with another name"
+            )
+        n_there = int((layer != -1).sum())
+        if n_there > MOST_EARLIER and not judged:
+            raise ValueError(
+                f"layer {key!r} holds {n_there:,} labels; so many were not made by eye, and they "
+                "would count as an annotator's: pass key_added= with another name"
+            )
+        known = {pair for own in (*judged.values(), *files.values()) for pair in own.labels}
+        earlier = book.earlier(layer.astype(np.int8), known)
+        if earlier:
+            before = judged[EARLIER].labels if EARLIER in judged else {}
+            judged[EARLIER] = Judged({**before, **earlier})
+    if as_now:
+        ledger = Ledger(table, book, key, likely, judged)
+        ledger.put(files)
+    else:  # they count differently from now on
+        ledger = Ledger(table, book, key, likely)
+        ledger.put(judged | dict(files))
+    return ledger
+
+
+def _recorded(
+    table: AnnData, book: Book, key: str, likely: Likely
+) -> tuple[dict[str, Judged], bool]:
+    """What the record of the layer says of each annotator, and whether it counted as now."""
+    record = table.uns.get(key)
+    if not isinstance(record, Mapping) or ANNOTATIONS not in record:
+        return {}, True
+    people = record[ANNOTATIONS].groupby(ANNOTATOR, observed=True)
+    judged = {str(name): book.read(own) for name, own in people}
+    return judged, str(record.get("likely")) == likely

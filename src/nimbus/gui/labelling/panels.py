@@ -1,0 +1,85 @@
+"""What the page tells: progress, the cell, and how far annotators agree; all of it as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from nimbus.data.annotations import NEGATIVE, POSITIVE
+
+from .desk import Desk, Facts
+from .state import State
+
+SAID = {"undetermined": "can't tell"}
+"""Judgements as the page tells them, where that differs."""
+
+
+def progress(state: State) -> str:
+    """A row for each marker: cells judged of those wanted, and how many were positive."""
+    counts = state.counts()
+    rows = []
+    for marker in state.queues.markers:
+        own = counts[marker]
+        n, wanted = own.total(), state.goal
+        share = 100 * min(1.0, n / max(1, wanted))
+        now = ' class="now"' if marker == state.marker else ""
+        rows.append(
+            f'<tr{now}><td class="marker">{escape(marker)}</td>'
+            f'<td class="track"><div class="full"><div class="done" style="width:{share:.0f}%">'
+            f'</div></div></td><td class="n">{n} / {wanted}</td>'
+            f'<td class="n plus">{own[POSITIVE] or ""}</td>'
+            f'<td class="n minus">{own[NEGATIVE] or ""}</td></tr>'
+        )
+    head = '<tr><th></th><th></th><th class="n">judged</th><th class="n">+</th><th class="n">−</th></tr>'
+    return f'<table class="progress">{head}{"".join(rows)}</table>'
+
+
+def cell_text(facts: Facts, state: State, *, score: bool) -> str:
+    """Which cell is shown, and what was said of it; its score only if asked for."""
+    if state.cell is None:
+        others = [m for m in state.unfinished() if m != state.marker]
+        more = f"Press m for {escape(others[0])}" if others else "All markers are done"
+        return (
+            f'<span class="head">{escape(state.marker)} is done.</span> '
+            f'<span class="faint">{more}, or ask for more cells of each marker.</span>'
+        )
+    field, cell = facts.microscope.field(state.cell), int(facts.microscope.ids[state.cell])
+    told = [f'<span class="head">{escape(state.marker)}</span>', escape(field), f"cell {cell}"]
+    if state.label is not None:
+        told.append(f"you said <b>{escape(SAID.get(state.label, state.label))}</b>")
+    if score:
+        value = facts.score(state.cell, state.marker)
+        told.append("no score" if value is None else f"score {value:.2f}")
+    return ' <span class="faint">·</span> '.join(told)
+
+
+def left_text(state: State) -> str:
+    """How many cells of the marker are left, and of all markers."""
+    done = state.n_done(state.marker)
+    left = max(0, state.goal - done)
+    every = sum(min(own.total(), state.goal) for own in state.counts().values())
+    of = state.goal * len(state.queues.markers)
+    return (
+        f'<span class="left">{done} judged, {left} left of {escape(state.marker)}</span> '
+        f'<span class="faint">· {every:,} of {of:,} of all markers</span>'
+    )
+
+
+def agreement_text(desk: Desk, marker: str) -> str:
+    """Cohen's kappa with each other annotator, for the marker and for all."""
+    record: Any = desk.ledger.table.uns.get(desk.ledger.key, {})
+    found = record.get("agreement") if hasattr(record, "get") else None
+    if not isinstance(found, pd.DataFrame):
+        return ""
+    lines = []
+    for row in found[found["marker"].isin([marker, "all"])].itertuples():
+        if desk.facts.annotator in (row.first, row.second) and row.n_decided:
+            other = row.second if row.first == desk.facts.annotator else row.first
+            kappa = "unknown" if pd.isna(row.kappa) else f"{row.kappa:.2f}"
+            what = "all markers" if row.marker == "all" else str(row.marker)
+            lines.append(
+                f"{escape(what)}, with {escape(str(other))}: kappa {kappa} ({row.n_decided} cells)"
+            )
+    return "<br>".join(lines)

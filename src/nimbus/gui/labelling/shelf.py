@@ -1,0 +1,142 @@
+"""Where judgements are kept: in the table alone, or on disk before anybody is told so."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spatialdata import SpatialData
+
+from nimbus._durable import write_durably
+from nimbus.data.store import write_table
+from nimbus.io._safe_names import original_name, safe_name
+from nimbus.io.gold import read_gold
+
+from .book import Book, Judged
+from .ledger import Ledger
+from .state import Labels
+
+SUFFIX = ".csv"
+
+
+class Shelf(ABC):
+    """Keeps what one annotator says."""
+
+    @abstractmethod
+    def keep(self, labels: Labels) -> None:
+        """Keep all that the annotator said so far; it is safe when this returns.
+
+        Raises
+        ------
+        OSError
+            It could not be written; what was kept before still is.
+        """
+
+    @abstractmethod
+    def settle(self) -> str:
+        """Bring the table on disk up to date; tells what was done, in words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InMemory(Shelf):
+    """Keeps labels in the layer and in ``uns`` of a table."""
+
+    ledger: Ledger
+    annotator: str
+
+    def keep(self, labels: Labels) -> None:
+        """Write them into the table."""
+        self.ledger.put({self.annotator: self.ledger.with_labels(self.annotator, labels)})
+
+    def settle(self) -> str:
+        """Nothing is left to do."""
+        return f"in layers[{self.ledger.key!r}] of the table in memory"
+
+
+@dataclass(slots=True, eq=False)
+class OnDisk(Shelf):
+    """Keeps labels in a file of the annotator at once, and in the table of the store soon after.
+
+    Parameters
+    ----------
+    memory
+        The same table in memory.
+    sdata
+        The object with the store.
+    table_key
+        Its table.
+    folder
+        Folder beside the store with one file for each annotator.
+    """
+
+    memory: InMemory
+    sdata: SpatialData
+    table_key: str
+    folder: Path
+    _text: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._text = _text(self.path)
+
+    @property
+    def path(self) -> Path:
+        """File of the annotator."""
+        return self.folder / (safe_name(self.memory.annotator) + SUFFIX)
+
+    def keep(self, labels: Labels) -> None:
+        """Write the file, then the table in memory."""
+        if _text(self.path) != self._text:
+            raise OSError(
+                f"another program changed {str(self.path)!r}; two people need two names: close "
+                "this page and open it with annotator= (--annotator) of your own"
+            )
+        ledger, name = self.memory.ledger, self.memory.annotator
+        text = ledger.book.frame(ledger.with_labels(name, labels)).to_csv(index=False)
+        self.folder.mkdir(exist_ok=True)
+        write_durably(self.path, text)
+        self._text = text
+        self.memory.keep(labels)
+
+    def settle(self) -> str:
+        """Take in what others have said since, and write layer and record."""
+        ledger = self.memory.ledger
+        others = read_files(self.folder, ledger.book)
+        others.pop(self.memory.annotator, None)
+        ledger.put(others)
+        if ledger.key in self.sdata.tables[self.table_key].layers:
+            keys = {"layers": [ledger.key], "uns": [ledger.key]}
+            write_table(self.sdata, self.table_key, keys=keys)
+        return f"in {str(self.path)!r} and the layer {ledger.key!r} of the store"
+
+
+def label_folder(store: Path, table_key: str, key: str) -> Path:
+    """Folder beside a store with the file of each annotator.
+
+    Examples
+    --------
+    >>> label_folder(Path("data/tissue.zarr"), "table", "gold").as_posix()
+    'data/tissue.zarr.table.gold'
+    """
+    return store.with_name(f"{store.name}.{table_key}.{key}")
+
+
+def read_files(folder: Path, book: Book) -> dict[str, Judged]:
+    """What each annotator said, by the file of their name.
+
+    Raises
+    ------
+    nimbus.io.ReadError
+        A file is no table of labels; the message names it.
+    """
+    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    return {original_name(path.stem): book.read(read_gold(path)) for path in paths}
+
+
+def _text(path: Path) -> str | None:
+    """The file as it is; ``None`` where there is none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,110 @@
+"""Keeps what a person did: at once, then behind the page, and says which of both is done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+logger = logging.getLogger("nimbus")
+
+Listener: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the work is.
+
+    Parameters
+    ----------
+    kind
+        ``"saved"``: in the table; ``"saving"``: safe on disk, the table follows; ``"failed"``:
+        not on disk.
+    text
+        The same in words.
+    """
+
+    kind: Literal["saved", "saving", "failed"]
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class Saving:
+    """Status of what was done on a page, and who wants to know it.
+
+    Parameters
+    ----------
+    settle
+        Brings the table up to date, in a thread of its own; tells what it did.
+    """
+
+    settle: Callable[[], str]
+    status: Status = Status("saved", "no edits yet")
+    _listeners: list[Listener] = field(default_factory=list)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _pending: Future[None] | None = None
+    _kept: int = 0
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` after every change of what is kept or of the status."""
+        self._listeners.append(listener)
+
+    def leave(self, listener: Listener) -> None:
+        """No longer call it."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def keep(self, keep: Callable[[], None], *, advice: str) -> None:
+        """Keep something, and bring the table up to date a moment later.
+
+        Parameters
+        ----------
+        keep
+            What it kept is safe when it returns.
+        advice
+            What to do if it could not, for the status.
+        """
+        self._kept += 1
+        try:
+            keep()
+        except OSError as error:
+            logger.warning("edits are not on disk: %s", error)
+            self.status = Status("failed", f"NOT SAVED: {error}. {advice}")
+        else:
+            self.status = Status("saving", f"saved at {_now()}; the table follows")
+            self._settle_soon()
+        self._tell()
+
+    def finish(self) -> Status:
+        """Wait until the table is up to date; gives the status."""
+        if self._pending is not None:
+            self._pending.result()
+        return self.status
+
+    def _settle_soon(self) -> None:
+        if self._pending is not None and self._pending.cancel():
+            pass  # it had not begun; the new one does its work
+        self._pending = self._pool.submit(self._settle)
+
+    def _settle(self) -> None:
+        kept = self._kept
+        try:
+            where = self.settle()
+        except (OSError, ValueError) as error:
+            logger.warning("the table is not up to date: %s", error)
+            self.status = Status("failed", f"The table is not up to date: {error}")
+        else:
+            if kept == self._kept:
+                self.status = Status("saved", f"saved at {_now()} {where}")
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S")
