@@ -1,14 +1,22 @@
-"""Serves the page on metaclusters until it is interrupted."""
+"""Serves a page until it is interrupted."""
 
 from __future__ import annotations
 
 import webbrowser
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from nimbus._keys import Layers
 from nimbus.gui import _late
+from nimbus.gui.labelling.look import Look
+from nimbus.gui.labelling.opening import Request as ReviewRequest
+from nimbus.gui.labelling.opening import open_review
 from nimbus.gui.opening import Request, open_desk
+from nimbus.gui.saving import Status
+
+__all__ = ["Plan", "ReviewRequest", "serve"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -18,7 +26,7 @@ class Plan:
     """Options of ``nimbus gui``."""
 
     store: Path
-    key: str
+    key: str | None
     table: str
     layer: str | None
     image: str | None
@@ -28,15 +36,17 @@ class Plan:
     origins: tuple[str, ...]
     token: str | None
     browser: bool
+    review: ReviewRequest | None
 
 
 def serve(plan: Plan, *, tell: Callable[[str], None]) -> None:
-    """Serve the page; ends when it is interrupted, with all edits in the table."""
+    """Serve the page; ends when it is interrupted, with all that was done in the table."""
     server = _late.server
-    request = Request(plan.key, plan.layer, plan.table, plan.image, plan.region)
-    desk = open_desk(plan.store, request)
+    build, finish = _labels(plan, plan.review) if plan.review else _metaclusters(plan)
     served = server.make_server(
-        desk, server.Address(plan.host, plan.port, plan.token, plan.origins)
+        build,
+        server.Address(plan.host, plan.port, plan.token, plan.origins),
+        title=plan.store.name,
     )
     tell(f"{plan.store}: open {served.url}")
     if plan.host not in LOOPBACK:
@@ -45,7 +55,29 @@ def serve(plan: Plan, *, tell: Callable[[str], None]) -> None:
     if plan.browser:
         served.server.io_loop.add_callback(webbrowser.open, served.url)
     served.server.run_until_shutdown()
-    status = desk.finish()
+    status = finish()
     tell(status.text)
     if status.kind == "failed":
         raise OSError(status.text)
+
+
+def _metaclusters(plan: Plan) -> tuple[Callable[[], Any], Callable[[], Status]]:
+    """What makes the page on metaclusters, and what ends it."""
+    key = plan.key or Layers.SCORE
+    request = Request(key, plan.layer, plan.table, plan.image, plan.region)
+    desk = open_desk(plan.store, request)
+    return lambda: _late.page.build(desk), desk.finish
+
+
+def _labels(plan: Plan, request: ReviewRequest) -> tuple[Callable[[], Any], Callable[[], Status]]:
+    """The same of the page to label cells."""
+    wanted = replace(
+        request,
+        key_added=plan.key or Layers.GOLD,
+        layer=plan.layer or Layers.SCORE,
+        table_key=plan.table,
+        image_key=plan.image,
+    )
+    desk = open_review(plan.store, wanted)
+    look = Look(second=wanted.second)
+    return lambda: _late.reviewing.build(desk, look), desk.finish

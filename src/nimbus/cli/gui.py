@@ -1,4 +1,4 @@
-"""``nimbus gui``: the page on metaclusters in a browser."""
+"""``nimbus gui``: pages on metaclusters and labels in a browser."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from nimbus._keys import Layers
-
 from . import _late
 
 
@@ -16,9 +14,37 @@ def gui(
     store: Annotated[
         Path, typer.Argument(help="A SpatialData store, or a table in .h5ad or zarr.")
     ],
-    key: Annotated[str, typer.Option(help="Which clustering: key_added of tl.cluster.")] = (
-        Layers.SCORE
-    ),
+    review: Annotated[
+        bool, typer.Option("--review", help="Label cells by eye instead of editing metaclusters.")
+    ] = False,
+    annotator: Annotated[
+        str | None,
+        typer.Option(help="Who labels; the name of the account.", show_default=False),
+    ] = None,
+    marker: Annotated[
+        list[str] | None,
+        typer.Option(help="Label this marker alone; repeatable.", show_default=False),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help="Cells to label first: uncertain, disagreement (score against mean), random.",
+            show_default="uncertain",
+        ),
+    ] = None,
+    cells: Annotated[int, typer.Option(help="Cells to label of each marker.", min=1)] = 100,
+    second: Annotated[
+        str | None,
+        typer.Option(help="Channel in blue over the marker, e.g. DAPI.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the order; the same one gives the same cells.")] = 0,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="key_added of tl.cluster [nimbus]; with --review the layer of labels [gold].",
+            show_default=False,
+        ),
+    ] = None,
     table: Annotated[str, typer.Option(help="Table of a SpatialData store.")] = "table",
     layer: Annotated[
         str | None,
@@ -58,7 +84,7 @@ def gui(
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
-    """Merge, split, name and colour metaclusters with the mouse, beside the tissue.
+    """Edit metaclusters with the mouse beside the tissue, or label cells by eye (--review).
 
     Serves a page until you press Ctrl-C, and prints its address. The address holds a secret:
     without it nobody gets in, and without --host nobody but this machine.
@@ -69,6 +95,10 @@ def gui(
 
     First cluster: nimbus.tl.cluster(sdata), then write the store.
 
+    With --review each label is in the annotator's file beside STORE before the next cell is shown
+    (STORE.table.gold/NAME.csv, as nimbus.io.read_gold reads it), and in the layer "gold" a moment
+    later. Several people, each with a name of their own, may label the same store.
+
     Examples
     --------
         nimbus gui tissue.zarr
@@ -77,9 +107,23 @@ def gui(
 
         nimbus gui cells.h5ad --key nimbus --region fov
 
+        nimbus gui tissue.zarr --review --annotator ada --marker CD8 --second DAPI
+
     On another machine: run there with --no-browser --port 5006, tunnel with
     ssh -L 5006:127.0.0.1:5006 MACHINE, and open the printed address here.
     """
+    wants = {"annotator": annotator, "marker": marker, "order": order, "second": second}
+    if not review and any(wants.values()):
+        named = next(name for name, value in wants.items() if value)
+        raise ValueError(f"--{named} is of the page to label cells; add --review")
+    request = _late.serving.ReviewRequest(
+        annotator=annotator,
+        markers=tuple(marker) if marker else None,
+        order=order,
+        n_cells=cells,
+        second=second,
+        random_state=seed,
+    )
     plan = _late.serving.Plan(
         store=store,
         key=key,
@@ -92,5 +136,6 @@ def gui(
         origins=tuple(origin or ()),
         token=token,
         browser=browser,
+        review=request if review else None,
     )
     _late.serving.serve(plan, tell=typer.echo)

@@ -92,5 +92,5 @@ def radio(options: Sequence[str] | Mapping[str, Any], name: str) -> Any:
 
 def html(name: str, content: str = "", **more: Any) -> Any:
     """A piece of HTML; who fills it escapes what people wrote."""
-    given = {"margin": (0, 4), "sizing_mode": "stretch_width"} | more
-    return pn.pane.HTML(content, css_classes=[name], stylesheets=[TEXT], **given)
+    given = {"margin": (0, 4), "sizing_mode": "stretch_width", "stylesheets": [TEXT]} | more
+    return pn.pane.HTML(content, css_classes=[name], **given)

@@ -91,11 +91,11 @@ def review(  # noqa: PLR0913 - the public signature
 
     Notes
     -----
-    ``layers[key_added]`` is int8: 1 positive, 0 negative, -1 where nobody judged, somebody could not
-    tell, or annotators differ. What each of them said is in
-    ``uns[key_added]["annotations"]`` (columns ``fov``, ``instance_id``, ``marker``, ``label``,
-    ``annotator``), and Cohen's kappa in ``uns[key_added]["agreement"]``. With `write` each annotator
-    also has a file, ``STORE.table.gold/NAME.csv``, as :func:`nimbus.io.read_gold` reads it;
+    ``layers[key_added]`` is int8: 1 positive, 0 negative, -1 where nobody judged, somebody could
+    not tell, or annotators differ. What each of them said is in ``uns[key_added]["annotations"]``
+    (columns ``fov``, ``instance_id``, ``marker``, ``label``, ``annotator``), and Cohen's kappa in
+    ``uns[key_added]["agreement"]``. With `write` each annotator also has a file,
+    ``STORE.table.gold/NAME.csv``, as :func:`nimbus.io.read_gold` reads it;
     :func:`nimbus.pp.gold_labels` asks for more than one of them, if wanted. Labels that the layer
     had before stay, as those of an annotator called ``"earlier"``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -26,11 +27,11 @@ KINDS = {name: name.replace(" ", "-") for name in JUDGEMENTS}
 
 
 SHEET = """
-.bar { display: flex; flex-wrap: wrap; gap: 6px; }
+.bar > div { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: 7px; }
 .action {
   font: 600 13px Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; cursor: pointer;
   border-radius: 6px; border: 1px solid #c3ccd5; background: white; color: #1f2933;
-  padding: 8px 11px; display: inline-flex; align-items: center; gap: 8px;
+  padding: 8px 10px; display: inline-flex; align-items: center; gap: 7px;
 }
 .action:hover { background: #eef2f5; }
 .action kbd {
@@ -70,6 +71,7 @@ class Bar(JSComponent):  # type: ignore[misc]
     export function render({model}) {
       const bar = document.createElement("div")
       bar.className = "bar"
+      const rows = [0, 1].map(() => bar.appendChild(document.createElement("div")))
       const send = (action) => model.send_msg({action, shown: model.shown})
       const buttons = {}
       for (const [action, label, _key, told, kind] of model.actions) {
@@ -81,7 +83,7 @@ class Bar(JSComponent):  # type: ignore[misc]
         button.append(label, hint)
         button.addEventListener("click", () => { button.blur(); send(action) })
         buttons[action] = button
-        bar.append(button)
+        rows[kind.startsWith("move") ? 1 : 0].append(button)
       }
       const mark = () => {
         for (const [action, button] of Object.entries(buttons)) {

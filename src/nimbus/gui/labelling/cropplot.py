@@ -11,7 +11,7 @@ from nimbus.gui.viewport import BOX, Viewport, no_image, placed
 
 from .crop import Crop, Lines
 
-CROP_SIDE, FIELD_SIDE = 590, 330
+CROP_SIDE, FIELD_SIDE = 606, 346
 """Pixels of the frames."""
 
 OWN, OTHERS = "#ffd43b", "#5fd3e6"
@@ -99,6 +99,7 @@ class FieldPlot:
             "field-plot", side=FIELD_SIDE, on_place=on_place, on_window=lambda: None
         )
         self.root = self.view.root
+        self.root.toolbar_location = None
         self._box = ColumnDataSource({"left": [], "right": [], "top": [], "bottom": []})
         self.root.quad(
             source=self._box,

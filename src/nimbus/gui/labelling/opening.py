@@ -41,7 +41,7 @@ class Request:
 
     annotator: str | None = None
     markers: str | Sequence[str] | None = None
-    order: Order | None = None
+    order: str | None = None
     n_cells: int = 100
     layer: str = Layers.SCORE
     labels_key: str | Sequence[str] | None = None
@@ -200,7 +200,8 @@ def _queues(
     channels: Mapping[str, tuple[str, ...]],
 ) -> Queues:
     there = layer_names(table)
-    order = request.order or ("uncertain" if request.layer in there else "random")
+    usual = "uncertain" if request.layer in there else "random"
+    order: Order = next(one for one in ORDERS if one == (request.order or usual))
     needed = {"uncertain": [request.layer], "random": []}.get(
         order, [request.layer, Layers.INTEGRATED]
     )

@@ -64,7 +64,7 @@ class Page:
         self.desk, self.state, self.look = desk, desk.state, look
         self._ticks = Ticks()
         self._quiet = False
-        self._drawn: object = None
+        self._drawn: tuple[int, str, str | None] | None = None
         self._intensities = Intensities(desk.facts.microscope)
         self.crop = CropPlot(
             on_place=self._clicked, on_window=lambda: self._ticks.later(self._moved)
@@ -127,7 +127,7 @@ class Page:
         self._ticks.once(self.refresh)
 
     def on_action(self, action: str, shown: str) -> None:
-        """What a button or key does; a judgement counts only for the cell that was on the screen."""
+        """What a button or key does; a judgement is of the cell that was on the screen."""
         if action == "outlines":
             self.show(lambda look: replace(look, outlines=not look.outlines))
         elif action in STEPS:
@@ -179,21 +179,19 @@ class Page:
             self.crop.clear()
             self._drawn = None
             return
-        field = self.desk.facts.microscope.field(cell)
+        microscope = self.desk.facts.microscope
+        field = microscope.field(cell)
         if marker not in self.look.limits:
             limits = self._intensities.limits(field, marker)
             self.look = self.look.with_limits(marker, *limits)
-        if self._drawn is None or self._drawn != (cell, marker, second):
+        if self._drawn != (cell, marker, second):
             before, self._drawn = self._drawn, (cell, marker, second)
-            if not isinstance(before, tuple) or before[0] != cell:
+            if before is None or before[0] != cell:
                 self.crop.view.look_at(self._window(cell))
             self._read(cell)
             values, extent = self._intensities.overview(field, marker)
             self.field.view.show(values, extent)
-            if (
-                not isinstance(before, tuple)
-                or self.desk.facts.microscope.field(before[0]) != field
-            ):
+            if before is None or microscope.field(before[0]) != field:
                 self.field.view.look_at(extent)
         self._limit(field)
         self.crop.show_outlines(self.look.outlines)
@@ -258,10 +256,10 @@ class Page:
         )
 
     def _watch(self) -> None:
-        def ours(call: Callable[[Any], None]) -> Callable[[Any], None]:
+        def ours(call: Callable[[Any], object]) -> Callable[[Any], object]:
             return lambda event: None if self._quiet else call(event.new)
 
-        self.marker.param.watch(ours(lambda m: self.do(lambda s: s.choose(m)) and None), "value")
+        self.marker.param.watch(ours(lambda m: self.do(lambda s: s.choose(m))), "value")
         self.second.param.watch(
             ours(lambda c: self.show(lambda look: look.with_second(None if c == NONE else c))),
             "value",
@@ -271,7 +269,7 @@ class Page:
         self.score.param.watch(
             ours(lambda on: self.show(lambda look: replace(look, score=on))), "value"
         )
-        self.goal.param.watch(ours(lambda n: self.do(lambda s: s.with_goal(n)) and None), "value")
+        self.goal.param.watch(ours(lambda n: self.do(lambda s: s.with_goal(n))), "value")
 
     def _ranged(self, ends: tuple[float, float]) -> None:
         if ends[0] < ends[1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nimbus.data.annotations import NEGATIVE, POSITIVE
@@ -32,7 +33,8 @@ def progress(state: State) -> str:
             f'<td class="n plus">{own[POSITIVE] or ""}</td>'
             f'<td class="n minus">{own[NEGATIVE] or ""}</td></tr>'
         )
-    head = '<tr><th></th><th></th><th class="n">judged</th><th class="n">+</th><th class="n">−</th></tr>'
+    names = ("", "", "judged", "+", "-")
+    head = "<tr>" + "".join(f'<th class="n">{name}</th>' for name in names) + "</tr>"
     return f'<table class="progress">{head}{"".join(rows)}</table>'
 
 
@@ -73,13 +75,15 @@ def agreement_text(desk: Desk, marker: str) -> str:
     found = record.get("agreement") if hasattr(record, "get") else None
     if not isinstance(found, pd.DataFrame):
         return ""
+    me = desk.facts.annotator
     lines = []
-    for row in found[found["marker"].isin([marker, "all"])].itertuples():
-        if desk.facts.annotator in (row.first, row.second) and row.n_decided:
-            other = row.second if row.first == desk.facts.annotator else row.first
-            kappa = "unknown" if pd.isna(row.kappa) else f"{row.kappa:.2f}"
-            what = "all markers" if row.marker == "all" else str(row.marker)
+    for row in found.to_dict("records"):
+        if row["marker"] in (marker, "all") and me in (row["first"], row["second"]):
+            other = str(row["second"] if row["first"] == me else row["first"])
+            what = "all markers" if row["marker"] == "all" else marker
+            kappa = float(row["kappa"])
+            told = f"{kappa:.2f}" if np.isfinite(kappa) else "unknown"
             lines.append(
-                f"{escape(what)}, with {escape(str(other))}: kappa {kappa} ({row.n_decided} cells)"
+                f"{escape(what)}, with {escape(other)}: kappa {told} ({row['n_decided']} cells)"
             )
     return "<br>".join(lines)

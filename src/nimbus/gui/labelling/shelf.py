@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialdata import SpatialData
 
+from nimbus._claim import ClaimedError
 from nimbus._durable import write_durably
 from nimbus.data.store import write_table
 from nimbus.io._safe_names import original_name, safe_name
@@ -18,6 +22,11 @@ from .ledger import Ledger
 from .state import Labels
 
 SUFFIX = ".csv"
+
+TURNS, TURN_S = 40, 0.25
+"""How often, and how many seconds apart, a store is asked for that another program writes to."""
+
+_writing = threading.Lock()  # of this program: within it claims do not exclude each other
 
 
 class Shelf(ABC):
@@ -106,8 +115,22 @@ class OnDisk(Shelf):
         ledger.put(others)
         if ledger.key in self.sdata.tables[self.table_key].layers:
             keys = {"layers": [ledger.key], "uns": [ledger.key]}
-            write_table(self.sdata, self.table_key, keys=keys)
+            _write(self.sdata, self.table_key, keys)
         return f"in {str(self.path)!r} and the layer {ledger.key!r} of the store"
+
+
+def _write(sdata: SpatialData, table_key: str, keys: Mapping[str, Sequence[str]]) -> None:
+    """Write keys of a table, when nobody else writes: people who label together take turns."""
+    for left in reversed(range(TURNS)):
+        try:
+            with _writing:
+                write_table(sdata, table_key, keys=keys)
+        except ClaimedError:
+            if not left:
+                raise
+            time.sleep(TURN_S)
+        else:
+            return
 
 
 def label_folder(store: Path, table_key: str, key: str) -> Path:

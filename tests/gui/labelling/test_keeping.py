@@ -1,0 +1,230 @@
+"""Labels are on disk before they are said to be, and people do not overwrite each other."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import spatialdata
+
+import nimbus
+from nimbus.gui.labelling.opening import Request, open_review, review_desk
+from nimbus.io import read_gold
+
+
+def scored():
+    sdata = nimbus.datasets.tissue(
+        shape=(96, 96), n_cells=30, n_fovs=2, markers=["CD3", "CD8"], random_state=0
+    )
+    table = sdata.tables["table"]
+    rng = np.random.default_rng(0)
+    table.layers["nimbus"] = rng.random(table.shape, dtype=np.float32)
+    table.layers["integrated"] = rng.random(table.shape, dtype=np.float32)
+    return sdata
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("labels") / "tissue.zarr"
+    scored().write(path)
+    return path
+
+
+@pytest.fixture
+def store(written, tmp_path):
+    path = tmp_path / "tissue.zarr"
+    shutil.copytree(written, path)
+    return path
+
+
+def desk_of(store, name="ada", **more):
+    return open_review(store, Request(annotator=name, n_cells=5, **more))
+
+
+def do(desk, *labels):
+    for label in labels:
+        desk.commit(desk.state.judge(label))
+
+
+def file(store, name="ada"):
+    return store.with_name("tissue.zarr.table.gold") / f"{name}.csv"
+
+
+def layer(store):
+    return spatialdata.read_zarr(store).tables["table"].layers["gold"]
+
+
+def test_each_label_is_in_the_file_when_commit_returns(store):
+    desk = desk_of(store)
+    for n, label in enumerate(["positive", "likely negative", "undetermined"], start=1):
+        cell, marker = desk.state.cell, desk.state.marker
+        desk.commit(desk.state.judge(label))
+        last = read_gold(file(store)).iloc[-1]
+        assert len(read_gold(file(store))) == n
+        assert (last["marker"], last["label"]) == (marker, label)
+        assert last["instance_id"] == desk.facts.microscope.ids[cell]
+        assert f"{last['fov']}_labels" == desk.facts.microscope.field(cell)
+    desk.commit(desk.state.back())
+    assert len(read_gold(file(store))) == 2
+    desk.finish()
+
+
+def test_layer_and_record_of_the_store_follow_and_pp_takes_the_files(store):
+    desk = desk_of(store)
+    cells = []
+    for label in ("positive", "negative", "likely positive"):
+        cells.append(desk.state.cell)
+        do(desk, label)
+    assert desk.finish().kind == "saved"
+    table = spatialdata.read_zarr(store).tables["table"]
+    column = list(table.var_names).index(desk.state.marker)
+    gold = table.layers["gold"]
+    assert gold.dtype == np.int8
+    assert gold[cells, column].tolist() == [1, 0, -1]
+    assert (gold >= 0).sum() == 2
+    again = scored()
+    nimbus.pp.gold_labels(again, read_gold(file(store)))
+    np.testing.assert_array_equal(again.tables["table"].layers["gold"], gold)
+    assert table.uns["gold"]["annotations"]["annotator"].tolist() == ["ada"] * 3
+
+
+def test_a_killed_program_goes_on_where_it_was(store):
+    desk = desk_of(store)
+    do(desk, "positive", "negative")
+    desk.finish()
+    do(desk, "positive")
+    desk.finish()
+    gold = layer(store)
+    again = desk_of(store)
+    assert again.state.labels == desk.state.labels
+    assert again.state.cell == desk.state.cell
+    np.testing.assert_array_equal(again.ledger.table.layers["gold"], gold)
+
+
+def test_labels_that_never_reached_the_table_are_brought_in(store):
+    desk = desk_of(store)
+    row = desk.state.cell
+    desk.shelf.keep(desk.state.judge("positive").labels)  # and the program was killed
+    assert "gold" not in spatialdata.read_zarr(store).tables["table"].layers
+    again = desk_of(store)
+    assert again.ledger.table.layers["gold"][row].max() == 1
+
+
+def test_two_people_judge_the_same_cells_and_their_kappa_is_that_of_pp(store):
+    ada, bob = desk_of(store, "ada"), desk_of(store, "bob")
+    said = {"ada": "ppnnp", "bob": "pnnnp"}
+    names = {"p": "positive", "n": "negative"}
+    for k in range(5):  # by turns
+        assert ada.state.cell == bob.state.cell
+        do(ada, names[said["ada"][k]])
+        do(bob, names[said["bob"][k]])
+    ada.finish(), bob.finish()
+    table = spatialdata.read_zarr(store).tables["table"]
+    frames = {name: read_gold(file(store, name)) for name in ("ada", "bob")}
+    # 4 of 5 alike; by chance 0.6 * 0.4 + 0.4 * 0.6 = 0.48
+    kappa = table.uns["gold"]["agreement"]["kappa"].iloc[-1]
+    assert kappa == pytest.approx((0.8 - 0.48) / 0.52)
+    check = scored()
+    nimbus.pp.gold_labels(check, frames)
+    np.testing.assert_array_equal(check.tables["table"].layers["gold"], table.layers["gold"])
+    assert (table.layers["gold"] >= 0).sum() == 4
+
+
+def test_another_program_with_the_same_name_is_told_and_overwrites_nothing(store):
+    first, second = desk_of(store), desk_of(store)
+    do(first, "positive")
+    do(second, "negative")
+    assert second.status.kind == "failed"
+    assert "another program changed" in second.status.text
+    assert read_gold(file(store))["label"].tolist() == ["positive"]
+    first.finish()
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_lost(store, monkeypatch):
+    desk = desk_of(store)
+    do(desk, "positive")
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk is full")))
+    do(desk, "negative")
+    assert desk.status.kind == "failed"
+    assert "disk is full" in desk.status.text
+    monkeypatch.undo()
+    assert read_gold(file(store))["label"].tolist() == ["positive"]
+    do(desk, "undetermined")
+    assert read_gold(file(store))["label"].tolist() == ["positive", "negative", "undetermined"]
+    desk.finish()
+
+
+def test_rows_of_cells_that_the_table_does_not_have_stay_in_the_file(store):
+    file(store).parent.mkdir()
+    file(store).write_text("fov,instance_id,marker,label\nfov0,99999,CD3,1\nother,1,CD3,0\n")
+    desk = desk_of(store)
+    do(desk, "positive")
+    assert read_gold(file(store))["fov"].tolist()[:2] == ["fov0", "other"]
+    assert len(read_gold(file(store))) == 3
+    desk.finish()
+
+
+def test_labels_of_before_stay_as_those_of_an_annotator(store):
+    sdata = scored()
+    table = sdata.tables["table"]
+    gold = np.full(table.shape, -1, dtype=np.int8)
+    desk = review_desk(sdata, Request(annotator="ada", n_cells=5))
+    row, column = desk.state.cell, list(table.var_names).index(desk.state.marker)
+    gold[row, column] = 0
+    gold[(row + 1) % table.n_obs, column] = 1
+    table.layers["gold"] = gold
+    desk = review_desk(sdata, Request(annotator="ada", n_cells=5))
+    assert desk.state.cell == row, "ada has not judged it"
+    do(desk, "positive")
+    now = table.layers["gold"][:, column]
+    assert now[row] == -1, "two differ"
+    assert now[(row + 1) % table.n_obs] == 1
+    assert sorted(table.uns["gold"]["annotators"]) == ["ada", "earlier"]
+    desk.commit(desk.state.back())
+    np.testing.assert_array_equal(table.layers["gold"], gold)
+
+
+def test_in_memory_a_second_call_goes_on(tmp_path):
+    sdata = scored()
+    desk = review_desk(sdata, Request(annotator="ada", n_cells=5))
+    do(desk, "positive", "likely negative")
+    again = review_desk(sdata, Request(annotator="ada", n_cells=5))
+    assert again.state.labels == desk.state.labels
+    other = review_desk(sdata, Request(annotator="bob", n_cells=5))
+    assert other.state.labels == {}
+    decided = review_desk(sdata, Request(annotator="ada", n_cells=5, likely="decided"))
+    assert (decided.ledger.table.layers["gold"] >= 0).sum() == 2
+
+
+def test_a_layer_that_holds_no_labels_is_refused():
+    sdata = scored()
+    sdata.tables["table"].layers["gold"] = sdata.tables["table"].layers["nimbus"]
+    with pytest.raises(ValueError, match="holds no labels; pass key_added="):
+        review_desk(sdata, Request())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"order": "best"}, "order 'best' does not exist"),
+        ({"markers": ["CD33"]}, "did you mean 'CD3'"),
+        ({"second": "DAPi"}, "did you mean"),
+        ({"annotator": "  "}, "names nobody"),
+        ({"likely": "yes"}, "likely='yes' is none of"),
+        ({"layer": "scores", "order": "uncertain"}, "run nimbus.tl.score first"),
+    ],
+)
+def test_what_cannot_be_is_told(given, message):
+    with pytest.raises(ValueError, match=message):
+        review_desk(scored(), replace(Request(), **given))
+
+
+def test_a_table_alone_is_refused():
+    with pytest.raises(TypeError, match="cells are judged on images"):
+        review_desk(scored().tables["table"], Request())
+
+
+def test_without_scores_cells_come_by_chance():
+    sdata = scored()
+    del sdata.tables["table"].layers["nimbus"]
+    assert review_desk(sdata, Request()).state.queues.order == "random"
