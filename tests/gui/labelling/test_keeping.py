@@ -208,7 +208,7 @@ def test_a_layer_that_holds_no_labels_is_refused():
     [
         ({"order": "best"}, "order 'best' does not exist"),
         ({"markers": ["CD33"]}, "did you mean 'CD3'"),
-        ({"second": "DAPi"}, "did you mean"),
+        ({"second": "DAPI"}, "channel .DAPI. does not exist"),
         ({"annotator": "  "}, "names nobody"),
         ({"likely": "yes"}, "likely='yes' is none of"),
         ({"layer": "scores", "order": "uncertain"}, "run nimbus.tl.score first"),
