@@ -101,7 +101,10 @@ class Page:
             css_classes=["goal"],
             margin=(3, 4),
         )
-        self.title, self.status = html("title-bar"), html("status", width=420, sizing_mode="fixed")
+        self.title, self.status = (
+            html("title-bar", align="center"),
+            html("status", width=420, sizing_mode="fixed", align="center"),
+        )
         self.cell, self.left = html("cell-text", height=22), html("left-text", height=20)
         self.message = html("message", height=18)
         self.progress = html("progress-table", stylesheets=[PROGRESS])
