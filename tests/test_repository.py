@@ -129,7 +129,10 @@ class TestDependencies:
 
     def test_what_the_source_imports_is_declared(self):
         declared = set(requirements(PROJECT["dependencies"]))
-        pages = set(requirements(EXTRAS["gui"])) | {"tornado"}  # Bokeh's server is one of Tornado
+        pages = set(requirements(EXTRAS["gui"])) | {
+            "tornado",
+            "param",
+        }  # Bokeh and Panel are made of
         homes = packages_distributions()
         used = {}
         for path in (ROOT / "src").rglob("*.py"):

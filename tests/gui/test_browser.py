@@ -1,11 +1,5 @@
 """The page in a real browser, as a person uses it."""
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import spatialdata
 
@@ -14,10 +8,7 @@ from nimbus.cluster.mapcsv import map_from_csv
 from nimbus.cluster.mapjson import map_from_json
 
 pytest.importorskip("panel")
-playwright = pytest.importorskip("playwright.sync_api")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-TOKEN = "a-token-for-tests"
+pytest.importorskip("playwright.sync_api")
 
 # Where the frame of a figure is on the screen.
 FRAME = """name => {
@@ -36,43 +27,9 @@ TEXT = """pane => [...pane.shadowRoot.children]
   .filter((part) => part.tagName == "DIV").map((part) => part.innerText).join(" ")"""
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Served:
-    """``nimbus gui`` in a process of its own."""
-
-    def __init__(self, store):
-        source = str(Path(nimbus.__file__).parents[1])
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nimbus", "gui", str(store), "--no-browser", "--token", TOKEN],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": source, "PYTHONUNBUFFERED": "1"},
-        )
-        first = self.process.stdout.readline()
-        assert "open http" in first, first
-        self.url = first.split("open ")[1].strip()
-
-    def stop(self):
-        self.process.terminate()
-        rest, _ = self.process.communicate(timeout=60)
-        return rest
-
-
 @pytest.fixture
-def served(store):
-    started = Served(store)
-    yield started
-    started.process.kill()
+def served(store, serve):
+    return serve(store)
 
 
 class Person:

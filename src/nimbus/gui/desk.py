@@ -78,7 +78,7 @@ class Desk:
     saving: Saving = field(init=False)
 
     def __post_init__(self) -> None:
-        self.saving = Saving(self.keeper.settle)
+        self.saving = Saving(lambda: self.keeper.settle())
 
     @property
     def status(self) -> Status:

@@ -116,7 +116,7 @@ class OnDisk(Shelf):
         if ledger.key in self.sdata.tables[self.table_key].layers:
             keys = {"layers": [ledger.key], "uns": [ledger.key]}
             _write(self.sdata, self.table_key, keys)
-        return f"in {str(self.path)!r} and the layer {ledger.key!r} of the store"
+        return f"in {self.folder.name}/{self.path.name} and the layer {ledger.key!r}"
 
 
 def _write(sdata: SpatialData, table_key: str, keys: Mapping[str, Sequence[str]]) -> None:
