@@ -1,15 +1,25 @@
 """Peak memory of scoring a large slide from its store, and what it grows with.
 
     python benchmarks/memory.py [--side 16384] [--channels 4] [--model nimbus-s] [--tta]
+    python benchmarks/memory.py --curve [--channels 4]
+    python benchmarks/memory.py --slide
 
-Makes a store of `side` x `side` x `channels` uint16 pixels at 0.5 um with cells all over, scores
-it in a process of its own, and prints that process's peak resident memory as the operating system
-counted it.
+The first makes a store of `side` x `side` x `channels` uint16 pixels at 0.5 um with cells all over,
+and scores it. With --curve and --slide the store is that of a slide of 54490 x 45477 pixels, but
+only the first tiles have chunks on disk; the model is a callable that gives back the channel, so
+that what is measured is the engine, not the network.
+
+- --curve: 1 to 100 tiles of 2048 x 2048 pixels with cells. All runs look at all tiles of the
+  slide, so time per tile is that above the run with one tile.
+- --slide: 35 channels and one tile with cells: what planning takes, and which tiles are read.
+
+Each run is a process of its own; its peak resident memory is what the operating system counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import subprocess
 import sys
@@ -17,49 +27,35 @@ import tempfile
 import time
 from pathlib import Path
 
-CELL = 24  # pixels from cell to cell: 12 um
+from memory_store import make_slide, make_store
+
+SLIDE = (54490, 45477)
+
+TILES = (1, 9, 25, 50, 100)
 
 SCORE = """
 import resource, sys, time
 import spatialdata, nimbus
+from nimbus.engine import source
 path, model, tta = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
+read = {}
+plain = source.read_box
+def counted(array, box, *, name, group=None):
+    read.setdefault(name, set()).add(box)
+    return plain(array, box, name=name, group=group)
+source.read_box = counted
 sdata = spatialdata.read_zarr(path)
-begin = time.perf_counter()
-nimbus.tl.score(sdata, model=model, tta=tta, show_progress_bar=False)
-seconds = time.perf_counter() - begin
+scales = None
+if model == "same":
+    scales = {str(c): 300.0 for c in sdata["slide_image"].coords["c"].values}
+    model = lambda planes: planes[:, :1]
+begin, own = time.perf_counter(), time.process_time()
+nimbus.tl.score(sdata, model=model, tta=tta, scales=scales, show_progress_bar=False)
+seconds, own = time.perf_counter() - begin, time.process_time() - own
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-print(f"{sdata.tables['table'].n_obs} cells in {seconds:.0f} s, peak memory {peak:.2f} GB")
+boxes = ", ".join(f"{len(there)} of {name}" for name, there in read.items())
+print(sdata.tables["table"].n_obs, round(seconds, 1), round(own, 1), round(peak, 3), boxes, sep="|")
 """
-
-
-def make_store(path: Path, side: int, n_channels: int) -> None:
-    """Discs on a lattice, bright in some channels, written chunk by chunk."""
-    import dask.array as da
-    import numpy as np
-
-    from nimbus.data.fields import Field, build_sdata
-
-    per_row = side // CELL
-
-    def labels_of(block_info=None):
-        (y0, y1), (x0, x1) = block_info[None]["array-location"]
-        y, x = np.mgrid[y0:y1, x0:x1]
-        inside = (y % CELL - CELL / 2) ** 2 + (x % CELL - CELL / 2) ** 2 < (CELL * 0.46) ** 2
-        return np.where(inside, 1 + (y // CELL) * (per_row + 1) + x // CELL, 0).astype(np.uint32)
-
-    def image_of(block_info=None):
-        (c, _), (y0, y1), (x0, x1) = block_info[None]["array-location"]
-        rng = np.random.default_rng([c, y0, x0])
-        y, x = np.mgrid[y0:y1, x0:x1]
-        bright = ((y // CELL) * 7 + (x // CELL) * 3) % (c + 2) == 0
-        return rng.poisson(np.where(bright, 300, 12))[None].astype(np.uint16)
-
-    tile = min(1024, side)
-    sides = tuple(min(tile, side - start) for start in range(0, side, tile))
-    labels = da.map_blocks(labels_of, chunks=(sides, sides), dtype=np.uint32)
-    image = da.map_blocks(image_of, chunks=((1,) * n_channels, sides, sides), dtype=np.uint16)
-    names = tuple(f"m{k}" for k in range(n_channels))
-    build_sdata([Field("slide", image, labels, names, 0.5)]).write(path)
 
 
 def main() -> None:
@@ -68,14 +64,67 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=4)
     parser.add_argument("--model", default="nimbus-s")
     parser.add_argument("--tta", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("--curve", action="store_true", help="from 1 to 100 tiles of a slide")
+    parser.add_argument("--slide", action="store_true", help="one tile of 35 x 54490 x 45477")
+    given = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
+    if given.curve:
+        curve(given.channels)
+    elif given.slide:
+        tell(measured(lambda path: make_slide(path, (35, *SLIDE), 1), "same"))
+    else:
+        tell(
+            measured(
+                lambda path: make_store(path, given.side, given.channels), given.model, given.tta
+            )
+        )
+
+
+def curve(n_channels: int) -> None:
+    """Peak memory and time of more and more tiles, as a table."""
+    print("| tiles | cells | s | CPU s | s per tile | CPU s per tile | peak GB |")
+    print("|---|---|---|---|---|---|---|")
+    first = None
+    for n_tiles in TILES:
+        found = measured(lambda path, n=n_tiles: make_slide(path, (n_channels, *SLIDE), n), "same")
+        first = first or found
+        more = [
+            f"{(found[k] - first[k]) / (n_tiles - 1):.2f}" if n_tiles > 1 else ""
+            for k in ("seconds", "cpu")
+        ]
+        print(
+            f"| {n_tiles} | {found['cells']} | {found['seconds']} | {found['cpu']} | {more[0]} "
+            f"| {more[1]} | {found['peak']} |",
+            flush=True,
+        )
+
+
+def measured(make, model: str, tta: bool = False) -> dict:
+    """Cells, times and peak of one run on a store that is made for it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "slide.zarr"
         begin = time.perf_counter()
-        make_store(path, options.side, options.channels)
-        print(f"store made in {time.perf_counter() - begin:.0f} s on {platform.processor()}")
-        arguments = [str(path), options.model, str(options.tta)]
-        subprocess.run([sys.executable, "-W", "ignore", "-c", SCORE, *arguments], check=True)
+        make(path)
+        made = time.perf_counter() - begin
+        command = [sys.executable, "-W", "ignore", "-c", SCORE, str(path), model, str(tta)]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    cells, seconds, cpu, peak, boxes = out.splitlines()[-1].split("|")
+    return {
+        "made": made,
+        "cells": int(cells),
+        "seconds": float(seconds),
+        "cpu": float(cpu),
+        "peak": float(peak),
+        "boxes": boxes,
+    }
+
+
+def tell(found: dict) -> None:
+    print(
+        f"store made in {found['made']:.0f} s; {found['cells']} cells in {found['seconds']} s "
+        f"({found['cpu']} s of processor), peak memory {found['peak']:.2f} GB; boxes read: "
+        f"{found['boxes']}"
+    )
 
 
 if __name__ == "__main__":

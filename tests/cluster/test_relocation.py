@@ -32,7 +32,7 @@ def scatter(cells):
 
 
 def slow_change(cells, discount):
-    """The best split along a principal component and the cheapest join of two other nodes."""
+    """The best split along the first component and the cheapest join of two other nodes."""
     best = max(range(len(cells)), key=lambda k: slow_split(cells[k])[0] / len(cells[k]) ** discount)
     gain, low, high = slow_split(cells[best])
     others = [k for k in range(len(cells)) if k != best]
@@ -48,16 +48,15 @@ def slow_change(cells, discount):
 
 
 def slow_split(cells):
-    """Gain of the best cut: every cut across every one of the first three components is tried."""
+    """Gain of the best cut across the first component; every one is tried."""
     centred = cells - cells.mean(axis=0)
     _, directions = np.linalg.eigh(np.cov(centred.T, bias=True))
+    along = centred @ directions[:, -1]
     found = []
-    for k in (-1, -2, -3):
-        along = centred @ directions[:, k]
-        for cut in np.sort(along)[:-1]:
-            low, high = along <= cut, along > cut
-            gain = scatter(along[:, None]) - scatter(along[low, None]) - scatter(along[high, None])
-            found.append((gain, cells[low].mean(axis=0), cells[high].mean(axis=0)))
+    for cut in np.sort(along)[:-1]:
+        low, high = along <= cut, along > cut
+        gain = scatter(along[:, None]) - scatter(along[low, None]) - scatter(along[high, None])
+        found.append((gain, cells[low].mean(axis=0), cells[high].mean(axis=0)))
     return max(found, key=lambda one: one[0])
 
 

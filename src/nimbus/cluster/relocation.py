@@ -28,9 +28,6 @@ from .rows import Values
 WORTH = 1.05
 """A split has to gain so many times what the join costs, or nodes would move to and fro."""
 
-N_COMPONENTS = 3
-"""Principal components of a node's cells along which a split is looked for."""
-
 
 SMALLEST = 0.1
 """Least part of a split, as a share of the mean node: single cells off the rest make no node."""
@@ -81,7 +78,8 @@ def relocate(values: Values, codebook: Codebook, *, discount: float = 0.0) -> tu
     >>> moved.profiles.round(2).tolist(), n_moved
     ([[9.05], [0.05], [5.05]], 1)
     """
-    node = nearest(values, codebook.origin, codebook.products())
+    with one_blas_thread():
+        node = nearest(values, codebook.origin, codebook.products())
     count = np.bincount(node, minlength=codebook.n_nodes)
     cells = np.split(np.argsort(node, kind="stable"), np.cumsum(count)[:-1])
     least = max(1, int(SMALLEST * len(values) / codebook.n_nodes))
@@ -104,7 +102,7 @@ def relocate(values: Values, codebook: Codebook, *, discount: float = 0.0) -> tu
 
 
 def _best_split(values: Values, importance: NDArray[np.float32], least: int) -> Split:
-    """The best cut across the first principal components, with so many cells on either side."""
+    """The best cut across the first principal component, with so many cells on either side."""
     own = values.astype(np.float64)
     nothing = np.zeros(values.shape[1])
     if len(own) < 2 * least:
@@ -112,17 +110,16 @@ def _best_split(values: Values, importance: NDArray[np.float32], least: int) -> 
     mean = own.mean(axis=0)
     centred = (own - mean) * importance
     _, directions = np.linalg.eigh(centred.T @ centred)
-    along = centred @ directions[:, : -N_COMPONENTS - 1 : -1]
-    order = np.argsort(along, axis=0, kind="stable")
-    left = np.cumsum(np.take_along_axis(along, order, axis=0), axis=0)[:-1]
-    n = np.arange(1, len(own))[:, None]
-    gain = left**2 * (len(own) / (n * (len(own) - n)))  # the mean of all is 0
-    gain = gain[least - 1 : len(own) - least]
-    at, component = np.unravel_index(int(gain.argmax()), gain.shape)
-    low = order[: least + at, component]
+    along = centred @ directions[:, -1]
+    order = np.argsort(along, kind="stable")
+    n = np.arange(least, len(own) - least + 1)  # cells on the lower side
+    left = np.cumsum(along[order])[n - 1]  # the mean of all is 0
+    gain = left**2 * (len(own) / (n * (len(own) - n)))
+    best = int(gain.argmax())
+    low = order[: n[best]]
     total = own[low].sum(axis=0)
     rest = mean * len(own) - total
-    return Split(float(gain[at, component]), total / low.size, rest / (len(own) - low.size))
+    return Split(float(gain[best]), total / low.size, rest / (len(own) - low.size))
 
 
 def _changes(

@@ -95,6 +95,8 @@ def compact_ids(labels: IntArray) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
     if flat.size == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.intp)
     low, high = int(flat.min()), int(flat.max())
+    if high == low == 0:  # most of a slide: nothing is made that has the size of the tile
+        return np.zeros(0, dtype=np.int64), np.broadcast_to(np.intp(-1), flat.shape)
     if high - low > 4 * flat.size:  # sparse ids: a table of that length would not pay
         distinct, position = np.unique(flat, return_inverse=True)
         background = int(distinct[0] == 0)

@@ -39,6 +39,15 @@ def element_array(element: DataArray | DataTree, scale: str | None = None) -> da
     return data if isinstance(data, da.Array) else da.from_array(data)
 
 
+def chosen_channels(array: da.Array, positions: Sequence[int]) -> da.Array:
+    """Channels of an image ``(c, y, x)``; the array itself where those are all, in their order.
+
+    Dask reads whole chunks where channels are picked one by one, else only what is asked for.
+    """
+    every = list(positions) == list(range(array.shape[0]))
+    return array if every else array[list(positions)]
+
+
 def channel_names(element: DataArray | DataTree, *, image_key: str) -> tuple[str, ...]:
     """Names of the channels of an image, as strings.
 

@@ -14,9 +14,10 @@ from nimbus._keys import Attrs
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
 from nimbus.engine.histograms import ImagePass, channel_histograms
+from nimbus.engine.pixels import laid_out
 from nimbus.engine.source import NanRule
 
-from .elements import channel_names, element_array
+from .elements import channel_names, chosen_channels, element_array
 
 By = str | Mapping[str, str]
 """``"dataset"``, ``"image"``, or the batch of each image."""
@@ -75,7 +76,8 @@ def compute_scales(
     for key, wanted in images.items():
         names = channel_names(sdata.images[key], image_key=key)
         index = [names.index(channel) for channel in wanted]
-        passes.append(ImagePass(key, element_array(sdata.images[key])[index], tuple(wanted)))
+        image = laid_out(chosen_channels(element_array(sdata.images[key]), index))
+        passes.append(ImagePass(key, image, tuple(wanted)))
     counted = channel_histograms(
         passes, nan=nan, n_jobs=n_jobs, show_progress_bar=show_progress_bar
     )

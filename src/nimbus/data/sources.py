@@ -11,9 +11,10 @@ from spatialdata import SpatialData
 
 from nimbus._check import require_known
 from nimbus.core.scales import ScaleTable
+from nimbus.engine.pixels import laid_out
 from nimbus.engine.source import FieldSource, NanRule
 
-from .elements import channel_names, check_labels, element_array
+from .elements import channel_names, check_labels, chosen_channels, element_array
 from .geometry import Placement, place_field
 
 
@@ -112,11 +113,14 @@ def open_field(
     )
     image = sdata.images[image_key]
     names = channel_names(image, image_key=image_key)
+    picked = chosen_channels(
+        element_array(image, placement.scale), [names.index(channel) for channel in channels]
+    )
     source = FieldSource(
         image_name=image_key,
         labels_name=labels_key,
-        image=element_array(image, placement.scale)[[names.index(c) for c in channels]],
-        labels=labels,
+        image=laid_out(picked),
+        labels=laid_out(labels),
         grid=placement.grid,
         channels=tuple(channels),
         scales=np.ones(len(channels)),

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import dask.array as da
 import zarr
+from dask.highlevelgraph import MaterializedLayer
 
 from nimbus.core.boxes import Box
 
@@ -37,9 +38,9 @@ def damaged_chunk(array: da.Array, box: Box) -> str | None:
 
 
 def _zarr_arrays(array: da.Array) -> Iterator[AnyZarr]:
-    """Zarr arrays in the graph; Dask gives each a layer of its own."""
+    """Zarr arrays in the graph; Dask gives each a layer of its own, unless it was laid out."""
     for layer in array.dask.layers.values():
-        if len(layer) == 1:
+        if len(layer) == 1 or isinstance(layer, MaterializedLayer):
             yield from (node for node in layer.values() if isinstance(node, zarr.Array))
 
 

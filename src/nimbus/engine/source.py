@@ -16,6 +16,7 @@ from nimbus.core.grid import Grid
 from nimbus.core.intensity import first_not_finite
 
 from .damage import READ_ERRORS, damaged_chunk
+from .pixels import box_of
 
 MAX_ID = 2**31 - 1
 """Largest cell id."""
@@ -101,7 +102,7 @@ def read_box(array: da.Array, box: Box, *, name: str, group: slice | None = None
     """
     index = box.slices if group is None else (group, *box.slices)
     try:
-        part: AnyArray = np.asarray(array[index].compute(scheduler="synchronous"))
+        part: AnyArray = np.asarray(box_of(array, index).compute(scheduler="synchronous"))
     except READ_ERRORS as error:
         chunk = damaged_chunk(array, box)
         which = "the file" if chunk is None else f"the chunk {chunk}"
