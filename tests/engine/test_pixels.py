@@ -39,6 +39,7 @@ def chains(values):
         "calculated": (stored * 2 + 1) // 2,
         "picked": da.concatenate([stored[[2]], stored[[0, 1]]])[[1, 2, 0]],
         "rechunked": stored.rechunk((3, 5, 14)),
+        "split": da.from_array(values, chunks=-1).rechunk((1, 6, 7)),
         "from files": da.concatenate(files, axis=1),
     }
 
@@ -46,7 +47,7 @@ def chains(values):
 @pytest.mark.parametrize("kind", list(chains(pixels())))
 def test_a_box_is_what_slicing_gives(kind):
     values = pixels()
-    array = laid_out(chains(values)[kind])
+    array = laid_out(chains(values)[kind], many=1)
     rng = np.random.default_rng(1)
     for _ in range(8):
         ends = [np.sort(rng.choice(n + 1, 2, replace=False)) for n in values.shape]
@@ -64,7 +65,13 @@ def test_an_array_that_was_not_laid_out_is_sliced_as_usual():
     np.testing.assert_array_equal(box_of(array, index).compute(), values[index] + 1)
 
 
-def test_only_the_chunks_of_the_box_are_looked_at_and_only_its_pixels_are_read():
+def test_few_chunks_are_left_as_they_are():
+    array = da.zeros((4, 4), chunks=2)
+    assert laid_out(array, many=5) is array
+    assert laid_out(array, many=4) is not array
+
+
+def test_only_the_chunks_of_the_box_are_looked_at_and_read():
     store = Store(np.zeros((1, 400, 400), dtype=np.uint8))
     every = da.from_array(store, chunks=(1, 4, 4), meta=np.empty((0, 0, 0), "u1"))
     index = (slice(0, 1), slice(7, 9), slice(100, 104))
@@ -73,4 +80,4 @@ def test_only_the_chunks_of_the_box_are_looked_at_and_only_its_pixels_are_read()
     assert len(part.dask.to_dict()) < 12
     store.read.clear()
     part.compute(scheduler="synchronous")
-    assert sorted(store.read) == [(1, 1, 4), (1, 1, 4)]
+    assert sorted(store.read) == [(1, 4, 4), (1, 4, 4)]
