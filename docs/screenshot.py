@@ -1,4 +1,4 @@
-"""The picture of the page in README and manual: python docs/screenshot.py
+"""The pictures of the pages in README and manual: python docs/screenshot.py
 
 Needs the extras gui and test, and a Chromium on the PATH. Tissue is simulated, scores are those of
 nimbus-s, names of metaclusters the most frequent true type in each.
@@ -10,13 +10,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 import nimbus
 
-OUT = Path(__file__).parent / "_static" / "page.png"
+STATIC = Path(__file__).parent / "_static"
+OUT, LABELS = STATIC / "page.png", STATIC / "labels.png"
 FRAME = """name => {
   for (const document of Bokeh.documents) {
     const figure = document.get_model_by_name(name)
@@ -45,7 +47,7 @@ def make_store(path: Path) -> None:
     sdata.write(path)
 
 
-def take(page: Page) -> None:
+def take_metaclusters(page: Page) -> None:
     shown = 'Bokeh.documents.some((d) => d.get_model_by_name("metaclusters-counts"))'
     page.wait_for_function(f"() => window.Bokeh && {shown}", timeout=120_000)
     page.wait_for_timeout(4000)
@@ -72,23 +74,44 @@ def take(page: Page) -> None:
 PICKED = ("cytotoxic t", "smooth muscle")
 
 
+def take_labels(page: Page) -> None:
+    """Some cells judged, the next one on the screen."""
+    page.wait_for_selector(".cell-text", timeout=120_000)
+    page.wait_for_timeout(4000)
+    for key in "pnnpPnunpn":
+        page.keyboard.press(key)
+        page.wait_for_timeout(900)
+    page.wait_for_timeout(2500)
+    page.screenshot(path=LABELS)
+
+
+def shoot(
+    store: Path, options: list[str], take: Callable[[Page], None], size: ViewportSize
+) -> None:
+    """Serve the page, look at it, take the picture."""
+    command = [sys.executable, "-m", "nimbus", "gui", str(store), "--no-browser", *options]
+    served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        url = served.stdout.readline().split("open ")[1].strip()
+        with sync_playwright() as started:
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            page = browser.new_page(viewport=size)
+            page.goto(url)
+            take(page)
+    finally:
+        served.terminate()
+        served.wait()
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "tissue.zarr"
         make_store(store)
-        command = [sys.executable, "-m", "nimbus", "gui", str(store), "--no-browser"]
-        served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            url = served.stdout.readline().split("open ")[1].strip()
-            with sync_playwright() as started:
-                path = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-                page = browser.new_page(viewport={"width": 1520, "height": 960})
-                page.goto(url)
-                take(page)
-        finally:
-            served.terminate()
-            served.wait()
+        shoot(store, [], take_metaclusters, {"width": 1520, "height": 960})
+        review = ["--review", "--annotator", "ada", "--second", "DAPI", "--cells", "40"]
+        review += ["--marker", "CD8", "--marker", "CD4", "--marker", "CD20", "--marker", "CD68"]
+        shoot(store, review, take_labels, {"width": 1080, "height": 890})
 
 
 if __name__ == "__main__":

@@ -129,10 +129,8 @@ class TestDependencies:
 
     def test_what_the_source_imports_is_declared(self):
         declared = set(requirements(PROJECT["dependencies"]))
-        pages = set(requirements(EXTRAS["gui"])) | {
-            "tornado",
-            "param",
-        }  # Bokeh and Panel are made of
+        made_of = {"tornado", "param"}  # Bokeh and Panel are
+        pages = set(requirements(EXTRAS["gui"])) | made_of
         homes = packages_distributions()
         used = {}
         for path in (ROOT / "src").rglob("*.py"):

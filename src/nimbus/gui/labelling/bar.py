@@ -31,7 +31,7 @@ SHEET = """
 .action {
   font: 600 13px Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; cursor: pointer;
   border-radius: 6px; border: 1px solid #c3ccd5; background: white; color: #1f2933;
-  padding: 8px 10px; display: inline-flex; align-items: center; gap: 7px;
+  padding: 8px 7px; display: inline-flex; align-items: center; gap: 6px;
 }
 .action:hover { background: #eef2f5; }
 .action kbd {
