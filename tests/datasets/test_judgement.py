@@ -21,7 +21,7 @@ def channel(own, positive, *, background=0.0, mimic=0.0):
     own, mimic = (
         np.array([0.0, *np.broadcast_to(v, 3)], dtype=np.float32)[STRIPES] for v in (own, mimic)
     )
-    recorded = Recorded(image=own + background + mimic, own=own, mimic=mimic)
+    recorded = Recorded(own + background + mimic, own, mimic, np.zeros_like(own))
     return Channel(recorded, np.array(positive), own)
 
 

@@ -7,7 +7,7 @@ from nimbus.datasets.scales import LEAST, draw_scale
 
 def channel_of(image, positive):
     nothing = np.zeros_like(image)
-    return Channel(Recorded(image, nothing, nothing), np.array(positive), nothing)
+    return Channel(Recorded(image, nothing, nothing, nothing), np.array(positive), nothing)
 
 
 def scales_of(channel, effects, n=300):

@@ -129,11 +129,14 @@ class Recorded:
         Counts that each cell's own molecules would give in its place: before blur and noise.
     mimic
         Expected counts of light that looks like a cell's own and is not.
+    filled
+        Expected counts of the light that fills all nuclei or cells.
     """
 
     image: NDArray[np.float32]
     own: NDArray[np.float32]
     mimic: NDArray[np.float32]
+    filled: NDArray[np.float32]
 
 
 def record(
@@ -186,6 +189,7 @@ def record(
         image=np.asarray(image, dtype=np.float32),
         own=np.asarray(own * gain, dtype=np.float32),
         mimic=np.asarray((mimic + outstanding(filled, effects)) * gain + clumps, dtype=np.float32),
+        filled=np.asarray(filled * gain, dtype=np.float32),
     )
 
 

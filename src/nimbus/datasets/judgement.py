@@ -35,6 +35,14 @@ LIKE_REST, MIN_SPREAD = 0.3, 0.25
 """Such light must also reach this part of all other light, and spread over this part of the
 place: a bright speck in a large cell deceives nobody."""
 
+LIKE_FILLED = 0.8
+"""A negative is undecided when light that fills all cells reaches this part of what typical
+positives have: whether such a channel is specific is not to be seen."""
+
+FILLED_SCALE, FILLED_REST = 0.1, 1.0
+"""The same in a channel without visible positives: as parts of the scale, and of all other light.
+What fills all nuclei and is as bright as that might as well be a stain of nuclei."""
+
 HALF_SHARE = 0.35
 """A visible positive that fills less of a merged label than this leaves it undecided."""
 
@@ -67,7 +75,8 @@ def judged(channel: Channel, places: Places, effects: Effects, scale: float) -> 
     seen &= own > MIN_VALUE * scale * area
     seen &= stands_above(total / np.maximum(area, 1), positive)
     usual = own[seen] / area[seen]
-    fooled = ~positive & deceptive(places, recorded, area, usual, scale)
+    fooled = deceptive(places, recorded, area, usual, scale)
+    fooled = ~positive & (fooled | unspecific(places, recorded, area, usual, scale))
     rank = np.where(positive | fooled, _UNDECIDED, _NEGATIVE)
     rank[seen & (places.share >= HALF_SHARE)] = _POSITIVE
     best = np.full(places.n_labels + 1, _NEGATIVE)
@@ -143,3 +152,17 @@ def deceptive(
     strong = (mimic > least * area) & (mimic >= MIN_COUNTS)
     above = mimic > LIKE_REST * np.maximum(total - mimic, 0)
     return np.asarray(strong & above & (spread > MIN_SPREAD))
+
+
+def unspecific(
+    places: Places, recorded: Recorded, area: FloatArray, usual: FloatArray, scale: float
+) -> BoolArray:
+    """Whether light that fills every cell is as bright in each place as a stain of all cells.
+
+    Arguments are those of :func:`deceptive`.
+    """
+    filled, total = places.sums(recorded.filled), places.sums(recorded.image)
+    if len(usual) >= 3:
+        return np.asarray(filled > LIKE_FILLED * float(np.median(usual)) * area)
+    bright = filled > FILLED_SCALE * scale * area
+    return np.asarray(bright & (filled > FILLED_REST * np.maximum(total - filled, 0)))

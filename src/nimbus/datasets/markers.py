@@ -118,8 +118,11 @@ _PATTERN_WEIGHT = (0.42, 0.22, 0.14, 0.12, 0.10)
 ABSENT = 0.08
 """Part of the random markers that no cell carries."""
 
-UBIQUITOUS = 0.06
+UBIQUITOUS = 0.14
 """Part of the random markers that nearly every cell carries."""
+
+_UBIQUITOUS_WEIGHT = (0.27, 0.55, 0.15, 0.03, 0.0)
+"""How often these have each of `PATTERNS`: histones and DNA, then pumps, HLA and junctions."""
 
 SCATTERED = 0.25
 """Part of the random markers that cells carry whatever their type: positives among negatives."""
@@ -133,6 +136,8 @@ ALL_DIM = 0.08
 
 def random_marker(rng: np.random.Generator) -> Marker:
     """A marker of random pattern on random cell types: what a network is trained on."""
+    if rng.random() < UBIQUITOUS:
+        return _ubiquitous_marker(rng)
     pattern = str(rng.choice(PATTERNS, p=_PATTERN_WEIGHT))
     positive = tuple((name, float(p)) for name, p in _random_positive(pattern, rng) if p > 0)
     return Marker(
@@ -145,14 +150,24 @@ def random_marker(rng: np.random.Generator) -> Marker:
     )
 
 
+def _ubiquitous_marker(rng: np.random.Generator) -> Marker:
+    """A marker of all cells, or of all but a few: even, or as uneven as other markers."""
+    least = float(rng.choice([1.0, rng.uniform(0.8, 1.0)], p=[0.6, 0.4]))
+    return Marker(
+        name="random",
+        pattern=str(rng.choice(PATTERNS, p=_UBIQUITOUS_WEIGHT)),
+        positive=tuple((name, float(rng.uniform(least, 1.0))) for name in CELL_TYPES),
+        dim=float(rng.uniform(0.0, 0.3)),
+        spread=float(rng.uniform(0.12, 0.7)),
+    )
+
+
 def _random_positive(pattern: str, rng: np.random.Generator) -> list[tuple[str, float]]:
     kind = rng.random()
     if kind < ABSENT:
         return []
-    if kind < ABSENT + UBIQUITOUS:
-        return [(name, float(rng.uniform(0.8, 1.0))) for name in CELL_TYPES]
     there = MESENCHYME if pattern == "fibre" else CELL_TYPES
-    if kind < ABSENT + UBIQUITOUS + SCATTERED:
+    if kind < ABSENT + SCATTERED:
         share = float(np.exp(rng.uniform(*np.log(SCATTERED_SHARE))))
         return [(name, share) for name in there]
     n_types = min(1 + rng.geometric(0.45), len(there))

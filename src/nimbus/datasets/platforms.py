@@ -108,8 +108,11 @@ from nowhere among them."""
 BACKGROUND: Range = (0.03, 1.0)
 """Part of the platform's worst background that a channel has: most antibodies are far from it."""
 
-DIRTY = 0.35
+DIRTY = 0.45
 """Part of the channels in which one background is strong, whatever the platform."""
+
+_DIRTY_WEIGHT = (0.16, 0.22, 0.22, 0.12, 0.16, 0.06, 0.06)
+"""How often each of `STRONG` is the one: most often the unspecific light of nuclei and cells."""
 
 STRONG = {
     "haze": (0.15, 1.5),
@@ -155,7 +158,7 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
     )
     if rng.random() >= DIRTY:
         return usual
-    worst = str(rng.choice(list(STRONG)))
+    worst = str(rng.choice(list(STRONG), p=_DIRTY_WEIGHT))
     return dataclasses.replace(usual, **{worst: chance.log(STRONG[worst])})
 
 
@@ -174,7 +177,7 @@ def _autofluorescence(platform: Platform, chance: _Chance) -> dict[str, float]:
 def _faults(platform: Platform, photons: float, chance: _Chance) -> dict[str, float]:
     denoised = chance.sometimes(platform.denoised, (0.05, 0.25))
     return {
-        "shading": chance.even((0, 0.15)),
+        "shading": chance.even((0, 0.15)) + chance.sometimes(0.15, (0.1, 0.35)),
         "seams": chance.sometimes(platform.stitched, (0.02, 0.15)),
         "speckle": chance.log(platform.log_speckle),
         "read_noise": chance.even(platform.read_noise),

@@ -205,8 +205,8 @@ def draw_layout_settings(rng: np.random.Generator) -> LayoutSettings:
     return LayoutSettings(
         niches=tuple(NICHES[i] for i in sorted(chosen)),
         niche_um=float(rng.uniform(25, 110)),
-        size=_log_uniform((0.82, 1.4), rng),
-        size_spread=float(rng.uniform(0.1, 0.3)),
+        size=_log_uniform((0.8, 1.6), rng),
+        size_spread=float(rng.uniform(0.1, 0.35)),
         giants=float(rng.choice([0.0, rng.uniform(0.01, 0.12)], p=[0.5, 0.5])),
         lumen=float(rng.choice([0.0, rng.uniform(0, 0.3)])),
         crowding=float(rng.choice([1.0, rng.uniform(0.5, 1.0)])),

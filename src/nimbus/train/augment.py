@@ -39,6 +39,14 @@ class AugmentSettings:
         Deviation of the elastic deformation, in pixels.
     deformed
         Part of the samples that is deformed; masks and cells move with their channel.
+    gamma, bent
+        Exponent of the channel, even on the logarithm, and the part of samples that has one: images
+        that somebody stretched.
+    lift, lifted
+        Background that is added evenly, and the part of samples that has it.
+    counts, counted
+        Counts of a pixel at the scale, even on the logarithm, and the part of samples that is
+        counted anew: with the noise of few photons or ions.
     """
 
     log_gain: tuple[float, float] = (0.35, 1.6)
@@ -50,6 +58,12 @@ class AugmentSettings:
     contrasted: float = 0.25
     shift_px: tuple[float, float] = (0.5, 1.5)
     deformed: float = 0.25
+    gamma: tuple[float, float] = (0.6, 1.6)
+    bent: float = 0.0
+    lift: tuple[float, float] = (0.03, 0.25)
+    lifted: float = 0.0
+    counts: tuple[float, float] = (8.0, 100.0)
+    counted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +77,41 @@ class Change:
     seed: int
     contrast: Tensor | None = None
     shift_px: Tensor | None = None
+    gamma: Tensor | None = None
+    counts: Tensor | None = None
 
 
 def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> Change:
     """Draw the change of `n` samples."""
     low, high = np.log(settings.log_gain)
     is_blurred = rng.random(n) < settings.blurred
+    gain = np.exp(rng.uniform(low, high, n))
+    offset = rng.uniform(*settings.offset, n)
+    usual = {
+        "noise": _tensor(rng.uniform(*settings.noise, n)),
+        "blur_px": _tensor(np.where(is_blurred, rng.uniform(*settings.blur_px, n), 0.0)),
+    }
+    seed = int(rng.integers(2**62))
+    contrast = _some(n, settings.contrast, settings.contrasted, rng, else_=1.0)
+    shift_px = _some(n, settings.shift_px, settings.deformed, rng, else_=0.0)
+    gamma = np.exp(_some(n, _logs(settings.gamma), settings.bent, rng, else_=0.0))
+    lift = _some(n, settings.lift, settings.lifted, rng, else_=0.0)
+    log_counts = _some(n, _logs(settings.counts), settings.counted, rng, else_=np.inf)
     return Change(
-        gain=_tensor(np.exp(rng.uniform(low, high, n))),
-        offset=_tensor(rng.uniform(*settings.offset, n)),
-        noise=_tensor(rng.uniform(*settings.noise, n)),
-        blur_px=_tensor(np.where(is_blurred, rng.uniform(*settings.blur_px, n), 0.0)),
-        seed=int(rng.integers(2**62)),
-        contrast=_tensor(_some(n, settings.contrast, settings.contrasted, rng, else_=1.0)),
-        shift_px=_tensor(_some(n, settings.shift_px, settings.deformed, rng, else_=0.0)),
+        gain=_tensor(gain),
+        offset=_tensor(offset + lift),
+        **usual,
+        seed=seed,
+        contrast=_tensor(contrast),
+        shift_px=_tensor(shift_px),
+        gamma=_tensor(gamma) if settings.bent > 0 else None,
+        counts=_tensor(np.exp(log_counts)) if settings.counted > 0 else None,
     )
+
+
+def _logs(bounds: tuple[float, float]) -> tuple[float, float]:
+    low, high = np.log(bounds)
+    return float(low), float(high)
 
 
 def _some(
@@ -121,11 +155,28 @@ def changed(planes: Tensor, change: Change) -> Tensor:
     generator = torch.Generator().manual_seed(change.seed)
     noise = torch.randn(planes.shape, generator=generator).to(device)
     out = blurred(planes, change.blur_px.to(device))
+    if change.gamma is not None:
+        out = out.clamp(min=0) ** _column(change.gamma, device)
     if change.contrast is not None:
         mean = out.mean(dim=(1, 2), keepdim=True)
         out = mean + (out - mean) * _column(change.contrast, device)
     out = out * _column(change.gain, device) + _column(change.offset, device)
+    if change.counts is not None:
+        out = recounted(out, change.counts, seed=change.seed + 2)
     return (out + noise * _column(change.noise, device)).clamp(0, 1)
+
+
+def recounted(planes: Tensor, counts: Tensor, *, seed: int) -> Tensor:
+    """Planes with the noise of counting; `counts` is what 1.0 is in counts, infinity leaves it."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.isfinite(counts)
+    if not bool(chosen.any()):
+        return planes
+    full = counts[chosen][:, None, None]
+    expected = planes.cpu()[chosen].clamp(min=0) * full
+    out = planes.clone()
+    out[chosen.to(planes.device)] = (torch.poisson(expected, generator) / full).to(planes.device)
+    return out
 
 
 def blurred(planes: Tensor, sigma_px: Tensor) -> Tensor:
