@@ -17,11 +17,12 @@ def places_of(image=STRIPES, label=(1, 2, 3), cell=(1, 2, 3), share=(1.0, 1.0, 1
     return Places(image, np.array(label), np.array(cell), np.array(share), max(label))
 
 
-def channel(own, positive, *, background=0.0, mimic=0.0):
-    own, mimic = (
-        np.array([0.0, *np.broadcast_to(v, 3)], dtype=np.float32)[STRIPES] for v in (own, mimic)
+def channel(own, positive, *, background=0.0, mimic=0.0, filled=0.0):
+    own, mimic, filled = (
+        np.array([0.0, *np.broadcast_to(v, 3)], dtype=np.float32)[STRIPES]
+        for v in (own, mimic, filled)
     )
-    recorded = Recorded(own + background + mimic, own, mimic, np.zeros_like(own))
+    recorded = Recorded(own + background + mimic + filled, own, mimic, filled)
     return Channel(recorded, np.array(positive), own)
 
 
@@ -106,3 +107,27 @@ def test_members_fill_the_stated_share_of_a_merged_label(layout):
     expected = areas / areas.sum()
     np.testing.assert_array_equal(places.cell[members], np.array([3, 4])[expected >= 0.25])
     np.testing.assert_allclose(places.share[members], expected[expected >= 0.25])
+
+
+@pytest.mark.parametrize(("filled", "background", "label"), [(20.0, 5.0, -1), (20.0, 30.0, 0),
+                                                              (5.0, 0.0, 0)])  # fmt: skip
+def test_without_positives_bright_light_that_fills_all_cells_is_undecided(
+    filled, background, label
+):
+    absent = channel([0.0, 0.0, 0.0], [False, False, False], filled=filled, background=background)
+
+    np.testing.assert_array_equal(judged(absent, places_of(), EFFECTS, 100.0), [label] * 3)
+
+
+@pytest.mark.parametrize(("filled", "label"), [(45.0, -1), (30.0, 0)])
+def test_beside_positives_light_that_fills_all_cells_is_negative_unless_as_bright_as_they(
+    filled, label
+):
+    image = np.repeat([[1, 2, 3, 4]], 15, axis=0).repeat(5, axis=1).astype(np.int32)
+    own = np.array([0, 50, 50, 50, 0], dtype=np.float32)[image]
+    light = np.array([0, 0, 0, 0, filled], dtype=np.float32)[image]
+    recorded = Recorded(own + light, own, np.zeros_like(own), light)
+    beside = Channel(recorded, np.array([True, True, True, False]), own)
+    members = places_of(image, (1, 2, 3, 4), (1, 2, 3, 4), (1.0,) * 4)
+
+    np.testing.assert_array_equal(judged(beside, members, EFFECTS, 100.0), [1, 1, 1, label])

@@ -57,3 +57,35 @@ def test_draws_lie_in_their_ranges_and_repeat_with_the_generator():
     assert torch.equal(first.gain, again.gain)
     assert 0.5 <= float(first.gain.min()) < 0.55 < 1.9 < float(first.gain.max()) <= 2.0
     assert 0.4 < float((first.blur_px > 0).float().mean()) < 0.6
+
+
+def test_gamma_bends_each_sample_by_its_own_exponent(planes):
+    out = changed(planes, change(gamma=torch.tensor([1.0, 0.5])))
+
+    torch.testing.assert_close(out[0], planes[0])
+    torch.testing.assert_close(out[1], planes[1].sqrt())
+
+
+def test_counting_anew_keeps_the_mean_and_gives_the_noise_of_so_many_counts():
+    even = torch.full((2, 100, 100), 0.5)
+    out = changed(even, change(counts=torch.tensor([torch.inf, 20.0])))
+
+    torch.testing.assert_close(out[0], even[0])
+    assert float(out[1].mean()) == pytest.approx(0.5, abs=0.01)
+    assert float(out[1].var()) == pytest.approx(0.5 / 20, rel=0.05)
+    again = changed(even, change(counts=torch.tensor([torch.inf, 20.0])))
+    assert torch.equal(out, again)
+
+
+def test_parts_of_the_samples_are_bent_lifted_and_counted_anew():
+    settings = AugmentSettings(bent=0.5, lifted=0.25, lift=(0.1, 0.2), counted=0.3, counts=(8, 9))
+    drawn, plain = (
+        draw_change(4000, s, np.random.default_rng(1)) for s in (settings, AugmentSettings())
+    )
+
+    assert float((drawn.gamma != 1).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float((drawn.offset > 0.08).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float(torch.isfinite(drawn.counts).float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert float(plain.offset.max()) < 0.03
+    assert plain.gamma is None
+    assert torch.equal(drawn.gain, plain.gain), "one change would change the draws of another"
