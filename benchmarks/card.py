@@ -2,8 +2,9 @@
 
     python benchmarks/card.py runs/nimbus-s/nimbus-s.safetensors --data ../shared
 
-Runs accuracy.py, simulated.py and stability.py on the model (a quarter of an hour on two cores) and
-replaces the metrics of the JSON file beside the weights, except those of its own training.
+Runs accuracy.py, simulated.py, everywhere.py and stability.py on the model (a quarter of an hour on
+two cores) and replaces the metrics of the JSON file beside the weights, except those of its own
+training.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 
 # The three programs lie beside this file.
 import accuracy
+import everywhere
 import simulated
 import stability
 
@@ -60,6 +62,9 @@ def measured(card: ModelCard, given: argparse.Namespace) -> dict[str, dict[str, 
             for name in gold.index.get_level_values(0).unique()
         },
         "dcis_mibi, silver labels, mean over markers": silver.to_dict(),
+        "stains of all cells: share called": {
+            name: row["called"] for name, row in everywhere.called(model, given.data, 3).iterrows()
+        },
         "share of scores in 0.2-0.8": {"share": changes.iloc[0]["change"]},
         **{
             f"stability: {name}": {"mean change": row["change"], "calls turned": row["turned"]}

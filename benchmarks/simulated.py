@@ -6,7 +6,8 @@
 Tissue of every platform, with seeds that no training uses (those start at 0 and draw tiles in
 another way), scored by the default call. Hard cells of a marker are its spillover neighbours
 (negatives that touch a positive cell) and its dim positives (the dimmer half by mean intensity).
-A marker with fewer than 5 positives or negatives in a field is left out.
+Measures that begin with "visible" leave out cells of which no eye could tell (the layer is -1). A
+marker with fewer than 5 positives or negatives in a field is left out.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from nimbus.metrics.positivity import auroc, average_precision, f1_at
 MARKERS = ("DAPI", "CD45", "CD3", "CD4", "CD8", "CD20", "FOXP3", "CD68", "CD11c", "PANCK", "ECAD",
            "Ki67", "CD31", "VIM")  # fmt: skip
 MASKS = ("whole_cell", "nuclear", "expanded")
-MEASURES = ("AUROC", "AUROC integrated", "AP", "AP integrated", "F1 at 0.5", "hard AUROC",
-            "hard AUROC integrated")  # fmt: skip
+OF_ALL = ("AUROC", "AUROC integrated", "AP", "AP integrated", "F1 at 0.5")
+OF_HARD = ("hard AUROC", "hard AUROC integrated")
+MEASURES = (*OF_ALL, *OF_HARD, *(f"visible {name}" for name in (*OF_ALL, *OF_HARD)))
 FEWEST = 5
 TOUCHING_UM = 2.0
 
@@ -74,24 +76,38 @@ def measured(platform: str, seed: int, given: argparse.Namespace) -> list[dict[s
     touching = neighbours(np.asarray(sdata.labels["fov0_labels"].data), table, pixel)
     rows = []
     for column, marker in enumerate(table.var_names):
-        truth = table.layers["truth"][:, column] == 1
         score = table.layers["nimbus"][:, column]
         plain = np.asarray(table.X[:, column])  # mean intensity
+        truth = table.layers["truth"][:, column] == 1
+        visible = table.layers["visible"][:, column] >= 0
         known = np.isfinite(score)
-        hard = known & hard_cells(truth, plain, touching)
-        if min(truth[known].sum(), (~truth[known]).sum()) < FEWEST:
-            continue
-        row = {"platform": platform, "masks": masks, "seed": seed, "marker": marker}
-        row |= {"AUROC": auroc(score[known], truth[known])}
-        row |= {"AUROC integrated": auroc(plain[known], truth[known])}
-        row |= {"AP": average_precision(score[known], truth[known])}
-        row |= {"AP integrated": average_precision(plain[known], truth[known])}
-        row |= {"F1 at 0.5": f1_at(score[known], truth[known])}
-        if min(truth[hard].sum(), (~truth[hard]).sum()) >= FEWEST:
-            row |= {"hard AUROC": auroc(score[hard], truth[hard])}
-            row |= {"hard AUROC integrated": auroc(plain[hard], truth[hard])}
-        rows.append(row)
+        hard = hard_cells(truth, plain, touching)
+        found = compared(score, plain, truth, known, hard)
+        seen = compared(score, plain, truth, known & visible, hard)
+        if found:
+            row = {"platform": platform, "masks": masks, "seed": seed, "marker": marker}
+            rows.append(row | found | {f"visible {name}": v for name, v in seen.items()})
     return rows
+
+
+def compared(
+    score: np.ndarray, plain: np.ndarray, truth: np.ndarray, used: np.ndarray, hard: np.ndarray
+) -> dict[str, float]:
+    """Measures of the cells that are `used`; empty where there are too few of a class."""
+    if min(truth[used].sum(), (~truth[used]).sum()) < FEWEST:
+        return {}
+    row = {
+        "AUROC": auroc(score[used], truth[used]),
+        "AUROC integrated": auroc(plain[used], truth[used]),
+        "AP": average_precision(score[used], truth[used]),
+        "AP integrated": average_precision(plain[used], truth[used]),
+        "F1 at 0.5": f1_at(score[used], truth[used]),
+    }
+    hard = hard & used
+    if min(truth[hard].sum(), (~truth[hard]).sum()) >= FEWEST:
+        row["hard AUROC"] = auroc(score[hard], truth[hard])
+        row["hard AUROC integrated"] = auroc(plain[hard], truth[hard])
+    return row
 
 
 def neighbours(labels: np.ndarray, table, pixel: float) -> np.ndarray:

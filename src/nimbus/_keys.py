@@ -9,6 +9,7 @@ class Layers:
     SCORE = "nimbus"
     INTEGRATED = "integrated"
     TRUTH = "truth"
+    VISIBLE = "visible"
     SILVER = "silver"
     GOLD = "gold"
 

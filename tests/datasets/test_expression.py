@@ -3,6 +3,7 @@ import pytest
 
 from nimbus.datasets.expression import draw_expression
 from nimbus.datasets.markers import KNOWN, Marker, named_marker, random_marker
+from nimbus.datasets.niches import CELL_TYPES
 
 
 def test_positives_are_drawn_with_the_probability_of_their_type():
@@ -56,3 +57,16 @@ def test_known_markers_name_existing_cell_types():
     from nimbus.datasets.niches import CELL_TYPES
 
     assert {t for m in KNOWN.values() for t, _ in m.positive} <= set(CELL_TYPES)
+
+
+def test_every_seventh_random_marker_is_one_of_nearly_all_cells_most_often_of_nuclei():
+    markers = [random_marker(np.random.default_rng(seed)) for seed in range(1000)]
+    everywhere = [
+        m
+        for m in markers
+        if len(m.positive) == len(CELL_TYPES) and min(p for _, p in m.positive) >= 0.8
+    ]
+
+    assert 0.11 < len(everywhere) / len(markers) < 0.17
+    nuclear = np.mean([m.pattern == "nuclear" for m in everywhere])
+    assert 0.4 < nuclear < 0.7

@@ -27,6 +27,15 @@ def test_a_field_and_a_channel_do_not_depend_on_those_that_follow():
     np.testing.assert_array_equal(image_of(few), image_of(more)[:3])
 
 
+def test_what_an_observer_says_contradicts_no_truth_and_gives_up_on_some_positives():
+    layers = tissue(shape=(256, 256), markers=["CD3", "CD8", "CD20"])["table"].layers
+    truth, visible = layers["truth"], layers["visible"]
+
+    assert set(np.unique(visible)) == {-1, 0, 1}
+    np.testing.assert_array_equal(truth[visible >= 0], visible[visible >= 0])
+    assert 0.02 < (visible[truth == 1] == -1).mean() < 0.7
+
+
 def test_positives_are_brighter_in_mean_than_negatives():
     table = tissue(shape=(256, 256), markers=["CD45", "CD3", "CD20", "PanCK"])["table"]
     truth = table.layers["truth"]

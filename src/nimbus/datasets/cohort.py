@@ -11,10 +11,13 @@ from nimbus._types import AnyArray, FloatArray
 
 from .effects import Effects
 from .fields import Channel, cell_means, simulate_channel
+from .judgement import judged
 from .layout import LayoutSettings, simulate_layout
 from .markers import Marker, named_marker
 from .pattern_settings import PatternSettings, draw_pattern_settings
+from .places import find_places
 from .platforms import PLATFORMS, draw_effects
+from .scales import field_scale
 from .segmentation import MaskKind, SegmentationSettings, segment
 from .switches import without
 
@@ -71,6 +74,8 @@ class SimulatedField:
         Mean intensity ``(n, c)``, float32.
     truth
         1 positive, 0 negative ``(n, c)``, int8.
+    visible
+        What a careful observer would say: 1, 0, or -1 where no eye can tell, ``(n, c)``, int8.
     """
 
     name: str
@@ -83,6 +88,7 @@ class SimulatedField:
     centroid_um: NDArray[np.float64]
     mean: NDArray[np.float32]
     truth: NDArray[np.int8]
+    visible: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,11 @@ def _simulate_field(
     places = list(np.indices(labels.shape, dtype=np.float32)[::-1])
     planes = [*image.astype(np.float32), *places]
     means = cell_means(planes, labels, layout.n_cells)[:, there]
+    members = find_places(labels, layout)
+    seen = [
+        judged(drawn, members, c.effects, field_scale(drawn))
+        for drawn, c in zip(channels, panel, strict=True)
+    ]
     return SimulatedField(
         name=f"fov{number}",
         image=image,
@@ -162,6 +173,7 @@ def _simulate_field(
         centroid_um=((means[-2:] + 0.5) * pixel).T,
         mean=means[:-2].T.astype(np.float32),
         truth=np.stack([c.positive[there] for c in channels], axis=1).astype(np.int8),
+        visible=np.stack([s[there] for s in seen], axis=1),
     )
 
 

@@ -25,6 +25,12 @@ LEAST = 1.0
 """Smallest scale: one count."""
 
 
+def field_scale(channel: Channel) -> float:
+    """The scale that `nimbus-s` would take from this field alone."""
+    lit = channel.recorded.image[channel.recorded.image > 0]
+    return max(float(np.quantile(lit, 0.99)), LEAST) if lit.size else LEAST
+
+
 def draw_scale(channel: Channel, effects: Effects, rng: np.random.Generator) -> float:
     """Divisor of a channel: some percentile of this field, or what other fields would give.
 

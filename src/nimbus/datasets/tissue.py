@@ -67,8 +67,9 @@ def tissue(
     ``fov0_labels`` (int32) and so on, each field in a coordinate system of its name in
     micrometres, and the table ``"table"``: one row for each cell with ``obs["region"]``,
     ``obs["instance_id"]``, ``obs["area"]`` (pixels), ``obs["cell_type"]``, ``obsm["spatial"]``
-    (centroid x, y in micrometres), ``X`` mean intensity and ``layers["truth"]`` (int8, 1 for
-    positive).
+    (centroid x, y in micrometres), ``X`` mean intensity, ``layers["truth"]`` (int8, 1 for
+    positive) and ``layers["visible"]`` (int8: what a careful observer would say, -1 where no eye
+    can tell).
 
     Raises
     ------
@@ -136,6 +137,9 @@ def _table(fields: Sequence[SimulatedField], markers: Sequence[str]) -> AnnData:
         obs=obs,
         var=pd.DataFrame(index=pd.Index(list(markers), dtype="object")),
         obsm={Obs.SPATIAL: np.concatenate([f.centroid_um for f in fields])},
-        layers={Layers.TRUTH: np.concatenate([f.truth for f in fields])},
+        layers={
+            Layers.TRUTH: np.concatenate([f.truth for f in fields]),
+            Layers.VISIBLE: np.concatenate([f.visible for f in fields]),
+        },
     )
     return TableModel.parse(table, region=regions, region_key=Obs.REGION, instance_key=Obs.INSTANCE)
