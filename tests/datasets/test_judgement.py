@@ -109,7 +109,7 @@ def test_members_fill_the_stated_share_of_a_merged_label(layout):
     np.testing.assert_allclose(places.share[members], expected[expected >= 0.25])
 
 
-@pytest.mark.parametrize(("filled", "background", "label"), [(20.0, 5.0, -1), (20.0, 30.0, 0),
+@pytest.mark.parametrize(("filled", "background", "label"), [(20.0, 5.0, -1), (20.0, 50.0, 0),
                                                               (5.0, 0.0, 0)])  # fmt: skip
 def test_without_positives_bright_light_that_fills_all_cells_is_undecided(
     filled, background, label
@@ -119,7 +119,7 @@ def test_without_positives_bright_light_that_fills_all_cells_is_undecided(
     np.testing.assert_array_equal(judged(absent, places_of(), EFFECTS, 100.0), [label] * 3)
 
 
-@pytest.mark.parametrize(("filled", "label"), [(45.0, -1), (30.0, 0)])
+@pytest.mark.parametrize(("filled", "label"), [(45.0, -1), (20.0, 0)])
 def test_beside_positives_light_that_fills_all_cells_is_negative_unless_as_bright_as_they(
     filled, label
 ):

@@ -35,11 +35,11 @@ LIKE_REST, MIN_SPREAD = 0.3, 0.25
 """Such light must also reach this part of all other light, and spread over this part of the
 place: a bright speck in a large cell deceives nobody."""
 
-LIKE_FILLED = 0.8
+LIKE_FILLED = 0.5
 """A negative is undecided when light that fills all cells reaches this part of what typical
 positives have: whether such a channel is specific is not to be seen."""
 
-FILLED_SCALE, FILLED_REST = 0.1, 1.0
+FILLED_SCALE, FILLED_REST = 0.08, 0.5
 """The same in a channel without visible positives: as parts of the scale, and of all other light.
 What fills all nuclei and is as bright as that might as well be a stain of nuclei."""
 

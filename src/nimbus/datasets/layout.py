@@ -44,6 +44,8 @@ class LayoutSettings:
         Factor on the number of centres: below 1, cells are taken out at random.
     warp_um
         How far outlines stray from ellipses.
+    nucleus
+        Factor on the size of all nuclei.
     rim_um
         No nucleus comes closer to the border of its cell.
     clustering
@@ -60,6 +62,7 @@ class LayoutSettings:
     lumen: float = 0.08
     crowding: float = 1.0
     warp_um: float = 0.7
+    nucleus: float = 1.0
     rim_um: float = 0.4
     clustering: float = 0.3
     follicles: float = 0.6
@@ -241,6 +244,6 @@ def _draw_ellipses(
         radius=radius * settings.size / pixel * spread * giant,
         elongation=1 + (elongation - 1) * rng.gamma(2.0, 0.5, n),
         angle=np.where(aligned, along, rng.uniform(0, np.pi, n)),
-        nucleus=np.clip(nucleus * rng.normal(1.0, 0.09, n), 0.3, 0.95),
+        nucleus=np.clip(settings.nucleus * nucleus * rng.normal(1.0, 0.09, n), 0.3, 0.95),
         offset=rng.normal(0.0, 0.10, (n, 2)),
     )

@@ -23,6 +23,10 @@ class PatternSettings:
         Size of a patch.
     leak
         Part of a nuclear marker in the cytoplasm, and of a cytoplasmic one in the nucleus.
+    chromatin, chromatin_um
+        Deviation of the logarithm of the density within a nucleus, and the size of its grain.
+    lamina
+        How much brighter the rim of a nucleus is.
     granules
         Granules per cell.
     granule_um
@@ -52,6 +56,9 @@ class PatternSettings:
     patchiness: float = 0.35
     patch_um: float = 0.8
     leak: float = 0.15
+    chromatin: float = 0.25
+    chromatin_um: float = 1.2
+    lamina: float = 0.0
     granules: float = 9.0
     granule_um: float = 0.5
     polarity: float = 0.3
@@ -73,6 +80,9 @@ def draw_pattern_settings(rng: np.random.Generator) -> PatternSettings:
         patchiness=float(rng.uniform(0.1, 0.8)),
         patch_um=float(rng.uniform(0.5, 1.6)),
         leak=float(rng.uniform(0.02, 0.6)),
+        chromatin=float(rng.uniform(0.1, 0.6)),
+        chromatin_um=float(rng.uniform(0.8, 2.2)),
+        lamina=float(rng.choice([0.0, rng.uniform(0.2, 2.5)], p=[0.7, 0.3])),
         granules=float(rng.uniform(3, 20)),
         granule_um=float(rng.uniform(0.3, 0.8)),
         polarity=float(rng.uniform(0.0, 0.8)),

@@ -15,12 +15,16 @@ from scipy import ndimage
 from nimbus._types import FloatArray
 
 from ._noise import smooth_noise
+from .cells import edge_distance
 from .expression import Expression
 from .layout import Layout
 from .markers import Marker
 from .overlays import fibres, processes
 from .pattern_settings import PatternSettings
 from .unevenness import gapped, ruffled, sidedness
+
+LAMINA_UM = 0.7
+"""Width of the bright rim of a nucleus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,13 @@ def membrane(layout: Layout, settings: PatternSettings, _rng: np.random.Generato
 
 
 def nuclear(layout: Layout, settings: PatternSettings, rng: np.random.Generator) -> FloatArray:
-    """The nucleus with its coarse chromatin, and what leaks into the cytoplasm."""
-    grain = np.exp(0.25 * smooth_noise(layout.shape, 1.2 / layout.pixel_size_um, rng))
+    """The nucleus with its coarse chromatin and its rim, and what leaks into the cytoplasm."""
+    grain_px = settings.chromatin_um / layout.pixel_size_um
+    grain = np.exp(settings.chromatin * smooth_noise(layout.shape, grain_px, rng))
+    if settings.lamina > 0:
+        depth_um = edge_distance(layout.nuclei) * layout.pixel_size_um
+        grain = grain * (1 + settings.lamina * np.exp(-((depth_um / LAMINA_UM) ** 2)))
+        grain = grain / (1 + 0.3 * settings.lamina)  # the mean stays about that of even nuclei
     inside = layout.nuclei > 0
     return np.asarray(np.where(inside, grain, settings.leak * 0.3) * (layout.cells > 0))
 

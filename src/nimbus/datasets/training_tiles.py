@@ -211,6 +211,7 @@ def draw_layout_settings(rng: np.random.Generator) -> LayoutSettings:
         lumen=float(rng.choice([0.0, rng.uniform(0, 0.3)])),
         crowding=float(rng.choice([1.0, rng.uniform(0.5, 1.0)])),
         warp_um=float(rng.uniform(0.3, 1.1)),
+        nucleus=float(rng.uniform(0.9, 1.25)),
         rim_um=float(rng.uniform(0.1, 0.9)),
         clustering=float(rng.choice([0.0, rng.uniform(0.0, 0.9)])),
         follicles=float(rng.uniform(0, 4)),
