@@ -55,6 +55,11 @@ NO_CHANGE = AugmentSettings(
     log_gain=(1.0, 1.0), offset=(0.0, 0.0), noise=(0.0, 0.0), blurred=0.0, contrasted=0.0,
     deformed=0.0,
 )  # fmt: skip
+WIDE = AugmentSettings(
+    log_gain=(0.3, 1.8), noise=(0.0, 0.03), blur_px=(0.3, 1.2), blurred=0.3, gamma=(0.6, 1.3),
+    bent=0.25, lift=(0.03, 0.2), lifted=0.12, counts=(8.0, 100.0), counted=0.2,
+)  # fmt: skip
+"""That of configs/nimbus-s.toml."""
 ROBUST = RobustSettings(after_step=100, trusted_datasets=("simulated*",))
 SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
 N_BINS = 10
@@ -89,6 +94,7 @@ VARIANTS = {
     **{f"no {name}": Variant(tiles={"without": effects}) for name, effects in GROUPS.items()},
     "one pixel size": Variant(tiles={"zoom": (1.0, 1.0)}),
     "no augmentation": Variant(augment=NO_CHANGE),
+    "wide augmentation": Variant(augment=WIDE),
     "depth 3": Variant(fit={"depth": 3}),
     "depth 5": Variant(fit={"depth": 5}),
     "16 root filters": Variant(fit={"root_filters": 16}),
