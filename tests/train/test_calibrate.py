@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 
 from nimbus.core.shards import Tiles  # noqa: E402
 from nimbus.model.unet import UNet  # noqa: E402
-from nimbus.train import calibrate, folded  # noqa: E402
+from nimbus.train import AugmentSettings, calibrate, folded  # noqa: E402
 from nimbus.train.measure import score_cells  # noqa: E402
 from nimbus.train.samples import TileSampler  # noqa: E402
 
@@ -65,3 +65,17 @@ def test_calibration_does_not_change_the_order_of_pixels(sampler):
     x = torch.rand(1, 2, 8, 8)
 
     assert torch.equal(net(x).flatten().argsort(), after(x).flatten().argsort())
+
+
+def test_calibrated_on_tiles_half_as_bright_the_call_turns_at_half_the_brightness(sampler):
+    half = AugmentSettings(
+        log_gain=(0.5, 0.5), offset=(0, 0), noise=(0, 0), blurred=0, contrasted=0, deformed=0
+    )
+    net = ChannelAsLogit().eval()
+
+    def turning_point(augment):
+        line = calibrate(net, sampler, augment=augment)
+        return 0.7 - line.intercept / (40 * line.slope)
+
+    assert turning_point(None) == pytest.approx(0.5, abs=0.04)
+    assert turning_point(half) == pytest.approx(0.25, abs=0.04)

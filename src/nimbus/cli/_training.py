@@ -73,7 +73,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     )
     if stop != last or world.rank > 0:
         return None
-    net, cells = _calibrated(net, _judges(config, folders), machine.device)
+    net, cells = _calibrated(net, _judges(config, folders), config, machine.device)
     path = out / f"{config.name}.safetensors"
     save_checkpoint(path, net, _card(config, cells, command))
     return path
@@ -118,10 +118,13 @@ def _judges(config: TrainConfig, folders: list[Path]) -> TileSampler:
     return split([open_shards(f) for f in chosen], held_out=max(config.fit.held_out, 1))[1]
 
 
-def _calibrated(net: UNet, held_out: TileSampler, device: str) -> tuple[UNet, CellScores]:
+def _calibrated(
+    net: UNet, held_out: TileSampler, config: TrainConfig, device: str
+) -> tuple[UNet, CellScores]:
     """The network with calibrated logits, on the CPU, and its scores of held-out cells."""
     every = max(1, len(held_out) // _HELD_OUT_SAMPLES)
-    net = folded(net, calibrate(net, held_out, every=every, device=device)).cpu()
+    line = calibrate(net, held_out, every=every, device=device, augment=config.augment)
+    net = folded(net, line).cpu()
     return net, score_cells(net, held_out, every=every)
 
 

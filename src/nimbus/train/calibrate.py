@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from nimbus.model.unet import UNet
 
+from .augment import AugmentSettings, augmented, draw_change
+from .begin import generator_at
 from .loss import UNDECIDED, cell_means
 from .measure import BATCH
 from .samples import Batch, TileSampler
@@ -27,7 +29,12 @@ class Calibration:
 
 
 def calibrate(
-    net: UNet, sampler: TileSampler, *, every: int = 1, device: str = "cpu"
+    net: UNet,
+    sampler: TileSampler,
+    *,
+    every: int = 1,
+    device: str = "cpu",
+    augment: AugmentSettings | None = None,
 ) -> Calibration:
     """Slope and intercept that make the cells' scores the best probabilities.
 
@@ -43,9 +50,15 @@ def calibrate(
         Every which sample is used.
     device
         Where the network is.
+    augment
+        Change the tiles as in training: real images differ from simulated ones, and a network is
+        surer of tiles as they are than it may be of those. None: tiles as they are.
     """
+    batches = (b.to(device) for b in sampler.in_order(size=BATCH, every=every))
+    if augment is not None:
+        batches = (_changed(b, augment, number) for number, b in enumerate(batches))
     with torch.no_grad():
-        pixels = [_pixels(net, b.to(device)) for b in sampler.in_order(size=BATCH, every=every)]
+        pixels = [_pixels(net, batch) for batch in batches]
     values = torch.tensor([0.0, 0.0], device=device, requires_grad=True)
     optimizer = torch.optim.LBFGS([values], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -89,6 +102,11 @@ class _Pixels:
     cell: Tensor
     area: Tensor
     truth: Tensor
+
+
+def _changed(batch: Batch, augment: AugmentSettings, number: int) -> Batch:
+    """`batch` after changes that its number alone decides."""
+    return augmented(batch, draw_change(len(batch.planes), augment, generator_at(number, seed=0)))
 
 
 def _pixels(net: UNet, batch: Batch) -> _Pixels:
