@@ -119,7 +119,7 @@ def test_without_positives_bright_light_that_fills_all_cells_is_undecided(
     np.testing.assert_array_equal(judged(absent, places_of(), EFFECTS, 100.0), [label] * 3)
 
 
-@pytest.mark.parametrize(("filled", "label"), [(45.0, -1), (20.0, 0)])
+@pytest.mark.parametrize(("filled", "label"), [(60.0, -1), (40.0, 0)])
 def test_beside_positives_light_that_fills_all_cells_is_negative_unless_as_bright_as_they(
     filled, label
 ):

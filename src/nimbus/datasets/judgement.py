@@ -35,7 +35,7 @@ LIKE_REST, MIN_SPREAD = 0.3, 0.25
 """Such light must also reach this part of all other light, and spread over this part of the
 place: a bright speck in a large cell deceives nobody."""
 
-LIKE_FILLED = 0.5
+LIKE_FILLED = 1.0
 """A negative is undecided when light that fills all cells reaches this part of what typical
 positives have: whether such a channel is specific is not to be seen."""
 
