@@ -131,3 +131,14 @@ def test_beside_positives_light_that_fills_all_cells_is_negative_unless_as_brigh
     members = places_of(image, (1, 2, 3, 4), (1, 2, 3, 4), (1.0,) * 4)
 
     np.testing.assert_array_equal(judged(beside, members, EFFECTS, 100.0), [1, 1, 1, label])
+
+
+@pytest.mark.parametrize(("dim", "label"), [(10.0, 1), (6.0, -1)])
+def test_a_positive_far_dimmer_than_the_others_is_undecided(dim, label):
+    image = np.repeat([[1, 2, 3, 4]], 15, axis=0).repeat(5, axis=1).astype(np.int32)
+    own = np.array([0, 50, 50, 50, dim], dtype=np.float32)[image]
+    nothing = np.zeros_like(own)
+    beside = Channel(Recorded(own, own, nothing, nothing), np.array([True] * 4), own)
+    members = places_of(image, (1, 2, 3, 4), (1, 2, 3, 4), (1.0,) * 4)
+
+    np.testing.assert_array_equal(judged(beside, members, EFFECTS, 100.0), [1, 1, 1, label])
