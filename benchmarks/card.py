@@ -20,7 +20,7 @@ import everywhere
 import simulated
 import stability
 
-from nimbus.model.card import ModelCard, read_card
+from nimbus.model.card import read_card
 
 SEEDS = [1000, 1001, 1002]
 OF_TRAINING = "held-out tiles"
@@ -34,47 +34,71 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared"))
     parser.add_argument("--fields", type=int, default=55, help="fields of dcis_mibi")
     parser.add_argument("--no-tta", action="store_true", help="dcis_mibi in one view")
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     given = parser.parse_args()
     path = given.model.with_suffix(".json")
     card = read_card(path)
-    card = dataclasses.replace(card, metrics=measured(card, given))
+    kept = card.metrics if given.parts != list(PARTS) else {OF_TRAINING: card.metrics[OF_TRAINING]}
+    card = dataclasses.replace(card, metrics={**kept, **measured(given)})
     path.write_text(card.to_json(), encoding="utf-8")
     print(card.to_json())
 
 
-def measured(card: ModelCard, given: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """All measures by name of what they were taken on."""
-    model = str(given.model)
+def measured(given: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Measures of the wanted parts by name of what they were taken on."""
     asked = SimpleNamespace(
-        model=model, data=given.data, quantile=None, aggregate=None, no_tta=False,
-        fields=given.fields, seeds=SEEDS, side_um=250.0,
+        model=str(given.model), data=given.data, quantile=None, aggregate=None, no_tta=False,
+        fields=given.fields, seeds=SEEDS, side_um=250.0, one_view=given.no_tta,
     )  # fmt: skip
+    found = {name: row for part in given.parts for name, row in PARTS[part](asked).items()}
+    return {
+        name: {key: round(float(value), 4) for key, value in values.items()}
+        for name, values in found.items()
+    }
+
+
+def of_simulated(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
     fresh = simulated.simulated(asked)[list(simulated.MEASURES)].mean()
+    return {"fresh simulated tissue, mean over markers": fresh.to_dict()}
+
+
+def of_gold(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
     gold = accuracy.gold(asked)
-    asked.no_tta = given.no_tta
-    silver = accuracy.dcis(asked)[["AUROC", "AUROC integrated"]].mean()
-    changes = stability.stability(model)
-    metrics = {
-        OF_TRAINING: dict(card.metrics.get(OF_TRAINING, {})),
-        "fresh simulated tissue, mean over markers": fresh.to_dict(),
-        **{
-            f"gold.csv, hard pairs, {name}": gold.loc[(name, "score")].to_dict()
-            for name in gold.index.get_level_values(0).unique()
-        },
-        "dcis_mibi, silver labels, mean over markers": silver.to_dict(),
-        "stains of all cells: share called": {
-            name: row["called"] for name, row in everywhere.called(model, given.data, 3).iterrows()
-        },
+    return {
+        f"gold.csv, hard pairs, {name}": gold.loc[(name, "score")].to_dict()
+        for name in gold.index.get_level_values(0).unique()
+    }
+
+
+def of_silver(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
+    one_or_all = SimpleNamespace(**{**vars(asked), "no_tta": asked.one_view})
+    silver = accuracy.dcis(one_or_all)[["AUROC", "AUROC integrated"]].mean()
+    return {"dcis_mibi, silver labels, mean over markers": silver.to_dict()}
+
+
+def of_everywhere(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
+    called = everywhere.called(asked.model, asked.data, 3)["called"]
+    return {"stains of all cells: share called": called.to_dict()}
+
+
+def of_stability(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
+    changes = stability.stability(asked.model)
+    return {
         "share of scores in 0.2-0.8": {"share": changes.iloc[0]["change"]},
         **{
             f"stability: {name}": {"mean change": row["change"], "calls turned": row["turned"]}
             for name, row in changes.iloc[1:].iterrows()
         },
     }
-    return {
-        name: {key: round(float(value), 4) for key, value in values.items()}
-        for name, values in metrics.items()
-    }
+
+
+PARTS = {
+    "simulated": of_simulated,
+    "gold": of_gold,
+    "silver": of_silver,
+    "everywhere": of_everywhere,
+    "stability": of_stability,
+}
 
 
 if __name__ == "__main__":
