@@ -119,7 +119,7 @@ def test_without_positives_bright_light_that_fills_all_cells_is_undecided(
     np.testing.assert_array_equal(judged(absent, places_of(), EFFECTS, 100.0), [label] * 3)
 
 
-@pytest.mark.parametrize(("filled", "label"), [(60.0, -1), (40.0, 0)])
+@pytest.mark.parametrize(("filled", "label"), [(45.0, -1), (20.0, 0)])
 def test_beside_positives_light_that_fills_all_cells_is_negative_unless_as_bright_as_they(
     filled, label
 ):
@@ -128,17 +128,6 @@ def test_beside_positives_light_that_fills_all_cells_is_negative_unless_as_brigh
     light = np.array([0, 0, 0, 0, filled], dtype=np.float32)[image]
     recorded = Recorded(own + light, own, np.zeros_like(own), light)
     beside = Channel(recorded, np.array([True, True, True, False]), own)
-    members = places_of(image, (1, 2, 3, 4), (1, 2, 3, 4), (1.0,) * 4)
-
-    np.testing.assert_array_equal(judged(beside, members, EFFECTS, 100.0), [1, 1, 1, label])
-
-
-@pytest.mark.parametrize(("dim", "label"), [(10.0, 1), (6.0, -1)])
-def test_a_positive_far_dimmer_than_the_others_is_undecided(dim, label):
-    image = np.repeat([[1, 2, 3, 4]], 15, axis=0).repeat(5, axis=1).astype(np.int32)
-    own = np.array([0, 50, 50, 50, dim], dtype=np.float32)[image]
-    nothing = np.zeros_like(own)
-    beside = Channel(Recorded(own, own, nothing, nothing), np.array([True] * 4), own)
     members = places_of(image, (1, 2, 3, 4), (1, 2, 3, 4), (1.0,) * 4)
 
     np.testing.assert_array_equal(judged(beside, members, EFFECTS, 100.0), [1, 1, 1, label])

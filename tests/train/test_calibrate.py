@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,23 @@ def test_calibrated_on_tiles_half_as_bright_the_call_turns_at_half_the_brightnes
 
     assert turning_point(None) == pytest.approx(0.5, abs=0.04)
     assert turning_point(half) == pytest.approx(0.25, abs=0.04)
+
+
+def test_samples_of_which_nearly_all_cells_are_positive_do_not_calibrate(sampler):
+    tiles = sampler.shards[0]
+    labels = tiles.labels.copy()
+    labels[::2] = 1
+    common = TileSampler([replace(tiles, labels=labels)])
+    rest = TileSampler(
+        [replace(tiles, **{n: getattr(tiles, n)[1::2] for n in ("planes", "geometry", "labels",
+                                                               "source")})]
+    )  # fmt: skip
+    net = ChannelAsLogit().eval()
+
+    alone, with_all, without = (
+        calibrate(net, rest), calibrate(net, common), calibrate(net, common, largest_share=0.8),
+    )  # fmt: skip
+
+    assert abs(with_all.intercept - alone.intercept) > 0.5, "proves nothing: they change nothing"
+    assert without.intercept == pytest.approx(alone.intercept, abs=1e-3)
+    assert without.slope == pytest.approx(alone.slope, rel=1e-3)

@@ -65,6 +65,8 @@ class TrainConfig:
     start
         ``checkpoint.pt`` of a training to begin with, or the ``.safetensors`` of a model of the
         same size; none: untrained weights.
+    mix
+        Weight of the trained weights in the model; the weights of `start` have the rest.
     pixel_size_um
         Of the network's grid: what the tiles were cut at.
     scale
@@ -83,6 +85,7 @@ class TrainConfig:
     out: str
     tiles: tuple[TileSource, ...]
     start: str = ""
+    mix: float = 1.0
     pixel_size_um: float = 1.0
     scale: ScaleRule = SCALE
     aggregate: Aggregate = "interior"

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
@@ -20,6 +22,10 @@ from ._trainconfig import TileSource, TrainConfig
 
 _HELD_OUT_SAMPLES = 1500
 """About so many held-out tiles are used for calibration and the metrics of the card."""
+
+
+_ORDINARY = 0.8
+"""Calibration leaves out samples of which a larger part of the cells is positive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     )
     if stop != last or world.rank > 0:
         return None
+    net = _mixed(net, config)
     net, cells = _calibrated(net, _judges(config, folders), config, machine.device)
     path = out / f"{config.name}.safetensors"
     save_checkpoint(path, net, _card(config, cells, command))
@@ -111,6 +118,26 @@ def _start(config: TrainConfig) -> UNet | None:
     return net
 
 
+def _mixed(net: UNet, config: TrainConfig) -> UNet:
+    """`net` with the mean of its weights and those that it began with, as the config weighs them.
+
+    What was learned last holds better on other images so (Wortsman et al., *Robust fine-tuning of
+    zero-shot models*, 2022).
+    """
+    first = _start(config)
+    if first is None or config.mix == 1:
+        return net
+    before = first.state_dict()
+    weights = {
+        name: torch.lerp(before[name].to(value.device), value, config.mix)
+        if value.is_floating_point()
+        else value
+        for name, value in net.state_dict().items()
+    }
+    net.load_state_dict(weights)
+    return net
+
+
 def _judges(config: TrainConfig, folders: list[Path]) -> TileSampler:
     """Held-out tiles with labels that are true: simulated ones, where there are any."""
     pairs = list(zip(config.tiles, folders, strict=True))
@@ -123,7 +150,14 @@ def _calibrated(
 ) -> tuple[UNet, CellScores]:
     """The network with calibrated logits, on the CPU, and its scores of held-out cells."""
     every = max(1, len(held_out) // _HELD_OUT_SAMPLES)
-    line = calibrate(net, held_out, every=every, device=device, augment=config.augment)
+    line = calibrate(
+        net,
+        held_out,
+        every=every,
+        device=device,
+        augment=config.augment,
+        largest_share=_ORDINARY,
+    )
     net = folded(net, line).cpu()
     return net, score_cells(net, held_out, every=every)
 

@@ -24,10 +24,6 @@ MIN_COUNTS = 5.0
 MIN_VALUE = 0.012
 """A positive whose own mean is below this part of the scale is as dark as the background."""
 
-LEAST_OF_USUAL = 0.15
-"""A positive with less than this part of what typical visible positives have is undecided: beside
-far brighter cells, people differ about it."""
-
 LIKE_POSITIVE = 0.6
 """A negative is undecided when foreign light that looks like a cell's own reaches this part of
 what dim positives of the channel have (quarter of them are dimmer)."""
@@ -39,16 +35,13 @@ LIKE_REST, MIN_SPREAD = 0.3, 0.25
 """Such light must also reach this part of all other light, and spread over this part of the
 place: a bright speck in a large cell deceives nobody."""
 
-LIKE_FILLED = 1.0
+LIKE_FILLED = 0.5
 """A negative is undecided when light that fills all cells reaches this part of what typical
 positives have: whether such a channel is specific is not to be seen."""
 
 FILLED_SCALE, FILLED_REST = 0.08, 0.5
 """The same in a channel without visible positives: as parts of the scale, and of all other light.
 What fills all nuclei and is as bright as that might as well be a stain of nuclei."""
-
-MIN_USUAL = 3
-"""So many visible positives show what a stained cell looks like."""
 
 HALF_SHARE = 0.35
 """A visible positive that fills less of a merged label than this leaves it undecided."""
@@ -82,9 +75,6 @@ def judged(channel: Channel, places: Places, effects: Effects, scale: float) -> 
     seen &= own > MIN_VALUE * scale * area
     seen &= stands_above(total / np.maximum(area, 1), positive)
     usual = own[seen] / area[seen]
-    if len(usual) >= MIN_USUAL:
-        seen &= own > LEAST_OF_USUAL * float(np.median(usual)) * area
-        usual = own[seen] / area[seen]
     fooled = deceptive(places, recorded, area, usual, scale)
     fooled = ~positive & (fooled | unspecific(places, recorded, area, usual, scale))
     rank = np.where(positive | fooled, _UNDECIDED, _NEGATIVE)
@@ -157,7 +147,7 @@ def deceptive(
     squares = places.sums(recorded.mimic**2)
     spread = mimic**2 / np.maximum(squares * area, 1e-9)
     least = LIKE_SCALE * scale
-    if len(usual) >= MIN_USUAL:
+    if len(usual) >= 3:
         least = LIKE_POSITIVE * float(np.quantile(usual, 0.25))
     strong = (mimic > least * area) & (mimic >= MIN_COUNTS)
     above = mimic > LIKE_REST * np.maximum(total - mimic, 0)
@@ -172,7 +162,7 @@ def unspecific(
     Arguments are those of :func:`deceptive`.
     """
     filled, total = places.sums(recorded.filled), places.sums(recorded.image)
-    if len(usual) >= MIN_USUAL:
+    if len(usual) >= 3:
         return np.asarray(filled > LIKE_FILLED * float(np.median(usual)) * area)
     bright = filled > FILLED_SCALE * scale * area
     return np.asarray(bright & (filled > FILLED_REST * np.maximum(total - filled, 0)))

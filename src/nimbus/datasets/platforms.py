@@ -108,10 +108,10 @@ from nowhere among them."""
 BACKGROUND: Range = (0.03, 1.0)
 """Part of the platform's worst background that a channel has: most antibodies are far from it."""
 
-DIRTY = 0.55
+DIRTY = 0.45
 """Part of the channels in which one background is strong, whatever the platform."""
 
-_DIRTY_WEIGHT = (0.14, 0.26, 0.26, 0.1, 0.14, 0.05, 0.05)
+_DIRTY_WEIGHT = (0.16, 0.22, 0.22, 0.12, 0.16, 0.06, 0.06)
 """How often each of `STRONG` is the one: most often the unspecific light of nuclei and cells."""
 
 STRONG = {

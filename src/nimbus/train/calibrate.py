@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ def calibrate(
     every: int = 1,
     device: str = "cpu",
     augment: AugmentSettings | None = None,
+    largest_share: float = 1.0,
 ) -> Calibration:
     """Slope and intercept that make the cells' scores the best probabilities.
 
@@ -53,12 +54,15 @@ def calibrate(
     augment
         Change the tiles as in training: real images differ from simulated ones, and a network is
         surer of tiles as they are than it may be of those. None: tiles as they are.
+    largest_share
+        Samples of which more of the cells are positive are left out: where stains of all cells are
+        more frequent than in a user's panel, they make doubtful cells of other channels positive.
     """
     batches = (b.to(device) for b in sampler.in_order(size=BATCH, every=every))
     if augment is not None:
         batches = (_changed(b, augment, number) for number, b in enumerate(batches))
     with torch.no_grad():
-        pixels = [_pixels(net, batch) for batch in batches]
+        pixels = [_pixels(net, _without_common(batch, largest_share)) for batch in batches]
     values = torch.tensor([0.0, 0.0], device=device, requires_grad=True)
     optimizer = torch.optim.LBFGS([values], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -107,6 +111,13 @@ class _Pixels:
 def _changed(batch: Batch, augment: AugmentSettings, number: int) -> Batch:
     """`batch` after changes that its number alone decides."""
     return augmented(batch, draw_change(len(batch.planes), augment, generator_at(number, seed=0)))
+
+
+def _without_common(batch: Batch, largest_share: float) -> Batch:
+    """`batch`; samples with more positives than this share of the decided cells are undecided."""
+    n_decided = (batch.labels != UNDECIDED).sum(dim=1).clamp(min=1)
+    kept = (batch.labels == 1).sum(dim=1) / n_decided <= largest_share
+    return replace(batch, labels=batch.labels.where(kept[:, None], UNDECIDED))
 
 
 def _pixels(net: UNet, batch: Batch) -> _Pixels:
