@@ -206,11 +206,11 @@ class TestStore:
         sdata = draw_sdata(SHAPES)
         sdata.write(tmp_path / "s.zarr")
 
-        def full(*args, **options):
-            (tmp_path / "s.zarr" / "tables" / "table").mkdir(parents=True)
+        def full(self, path, **options):
+            (path / "tables" / "table").mkdir(parents=True)
             raise OSError("No space left on device")
 
-        monkeypatch.setattr(spatialdata.SpatialData, "write_element", full)
+        monkeypatch.setattr(spatialdata.SpatialData, "write", full)
         with pytest.raises(OSError, match="No space left"):
             nimbus.tl.score(sdata, **QUIET, write=True)
         monkeypatch.undo()

@@ -36,7 +36,8 @@ def each_field(
     >>> from nimbus.engine.score import TileItem
     >>> import numpy as np
     >>> sums = CellSums(np.array([7]), {})
-    >>> done = [(TileItem(0, None), sums), (TileItem(0, None), None), (TileItem(2, None), sums)]
+    >>> first, last = TileItem(0, None, "fov0"), TileItem(2, None, "fov2")
+    >>> done = [(first, sums), (first, None), (last, sums)]
     >>> [len(parts) for parts in each_field(done, n_fields=3)]
     [1, 0, 1]
     """
