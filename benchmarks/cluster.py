@@ -167,6 +167,7 @@ def speed(table: pd.DataFrame, n_cells: int) -> pd.DataFrame:
 def quality(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the seeds."""
     shown = ["quantisation_error", *(c for c in table if c.startswith(("recall", "ARI")))]
+    table = table.drop_duplicates(["cells", "flip", "seed", "method"])
     return (
         table.groupby(["cells", "flip", "method"], sort=False)[shown].mean().round(3).reset_index()
     )
