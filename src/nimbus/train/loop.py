@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from nimbus._progress import tell
@@ -18,32 +18,25 @@ from nimbus.metrics.positivity import auroc
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
-from .average import averaged, decay_at, weights_of
-from .begin import (
-    fresh_network,
-    generator_at,
-    parameter_groups,
-    plain,
-    require_finite,
-    state_to_resume,
-    train_mode,
-)
+from .average import averaged, decay_at
+from .begin import generator_at, plain, require_finite, state_to_resume
 from .bootstrap import bootstrapped
-from .checkpoint import TrainingState, save_state
+from .checkpoint import save_state
+from .learner import Learner, new_learner
 from .log import Line, open_log
-from .loss import UNDECIDED, cell_losses
+from .loss import cell_losses
 from .measure import score_cells
 from .prefetch import prefetched
-from .robust import trusted_sources
-from .samples import TileSampler, split
-from .selection import LossHistory, no_history, selected, without
+from .samples import Batch, TileSampler, split
+from .selection import selected, without
 from .settings import FitSettings, learning_rate_at, training_dtype
-from .world import joined, share, spread, summed
+from .tally import Tally
+from .world import World, joined, share, summed
 
 CHECKPOINT = "checkpoint.pt"
 
 
-def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one place
+def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one place
     shards: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
@@ -112,7 +105,7 @@ def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one 
     """
     wanted = settings if settings is not None else FitSettings()
     changes = augment if augment is not None else AugmentSettings()
-    robust, every_setting = wanted.robust, plain(wanted, changes)
+    every_setting = plain(wanted, changes)
     folders = [shards] if isinstance(shards, str | Path) else list(shards)
     opened = [open_shards(folder) for folder in folders]
     train, held_out = split(opened, held_out=wanted.held_out, shares=shares)
@@ -122,130 +115,120 @@ def fit(  # noqa: C901, PLR0913, PLR0915 - the loop reads top to bottom, in one 
     stop = min(wanted.n_steps, stop_after if stop_after is not None else wanted.n_steps)
 
     world = joined(device)
-    dtype = training_dtype(wanted.precision, world.device)
-    net, judge = (fresh_network(wanted, world.device) for _ in range(2))
-    judge.eval()
-    if start is not None:
-        net.load_state_dict(start.state_dict())
-    spread_net = spread(net, world)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(net, wanted.weight_decay), lr=wanted.learning_rate
-    )
-    scaler = torch.amp.GradScaler(world.device.type, enabled=dtype == torch.float16)
-    average = weights_of(net)
-    history = no_history(max(len(train.sources), 1)).to(world.device)
-    if robust is not None:
-        trusted = trusted_sources(train.sources, robust).to(world.device)
-    if first is not None:
-        net.load_state_dict(first.weights)
-        optimizer.load_state_dict(dict(first.optimizer))
-        scaler.load_state_dict(dict(first.scaler))
-        average = {k: v.to(world.device) for k, v in first.average.items()}
-        history = history if first.losses is None else LossHistory(first.losses.to(world.device))
-    train_mode(spread_net, freeze_batch_norm=wanted.freeze_batch_norm)
-
+    learner = new_learner(wanted, world, train.sources, start=start, state=first)
     log = open_log(Path(out), first_step=first_step) if world.rank == 0 else None
     saved_at = began = time.monotonic()
-    sums = torch.zeros(4, device=world.device)  # losses, steps, kept cells, decided cells
-    draw = partial(train.batch, size=wanted.batch_size, seed=wanted.seed)
+    tally = Tally(world)
     steps = range(first_step, stop)
-    batches = prefetched(draw, steps, n_ahead=n_ahead)
+    draw = partial(train.batch, size=wanted.batch_size, seed=wanted.seed)
     bar = tqdm(
         steps,
         initial=first_step,
         total=stop,
         disable=not show_progress_bar or world.rank > 0,
     )
-    for step, whole in zip(bar, batches, strict=True):
-        rate = learning_rate_at(step, wanted)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    for step, whole in zip(bar, prefetched(draw, steps, n_ahead=n_ahead), strict=True):
         drawn = whole.to(world.device)
         change = draw_change(len(drawn.planes), changes, generator_at(step, wanted.seed))
         batch = share(augmented(drawn, change), world)
-        decided = int((batch.labels != UNDECIDED).sum())
+        kept, targets = batch, None
+        if wanted.robust is not None and step >= wanted.robust.after_step:
+            kept, targets = _second_opinion(learner, batch, drawn, wanted, world)
+        loss = _learn(learner, kept, targets, step, wanted, world)
+        tally.add(loss, decided=batch, kept=kept)
 
-        targets = None
-        if robust is not None and step >= robust.after_step:
-            judge.load_state_dict(average if robust.judge == "average" else net.state_dict())
-            plain_batch = share(drawn, world)
-            if robust.rule == "bootstrap":
-                targets = bootstrapped(judge, plain_batch, trusted, robust)
-            else:
-                total = partial(summed, world=world)
-                kept, history = selected(judge, plain_batch, history, trusted, robust, total=total)
-                batch = without(batch, kept)
-
-        planes = torch.stack([batch.planes, batch.masks], dim=1)
-        planes = planes.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(world.device.type, dtype=dtype, enabled=dtype != torch.float32):
-            logits = spread_net(planes)
-        require_finite(logits, step=step)
-        losses = cell_losses(logits.float(), batch.masks, batch.ids, batch.labels, targets=targets)
-        losses = losses[torch.isfinite(losses)]
-        n_cells = summed(torch.tensor(float(len(losses)), device=world.device), world)
-        # Gradients are averaged over the processes: this makes them those of the mean of all cells.
-        loss = losses.sum() * world.size / n_cells.clamp(min=1)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(net.parameters(), wanted.clip)
-        scaler.step(optimizer)
-        scaler.update()
-        average = averaged(average, net, decay=decay_at(step, wanted.average_decay))
-
-        n_kept = int((batch.labels != UNDECIDED).sum())
-        sums += torch.tensor([0.0, 1.0, n_kept, decided], device=world.device)
-        sums[0] += loss.detach()
         done = step + 1
         last = done == stop
         if last or done % wanted.log_every == 0:
-            losses_sum, n_steps, n_kept_cells, n_decided = summed(sums, world).tolist()
-            sums.zero_()
+            means = tally.means()  # in every process: it sums over them
             if log is not None:
-                quality = _quality(average, judge, held_out, wanted, step=done, last=last)
                 line = Line(
                     step=done,
-                    learning_rate=rate,
-                    loss=losses_sum / n_steps,
-                    kept=n_kept_cells / max(n_decided, 1),
-                    held_out_auroc=quality,
+                    learning_rate=learning_rate_at(step, wanted),
+                    **means,
+                    held_out_auroc=_quality(learner, held_out, wanted, step=done, last=last),
                     seconds=time.monotonic() - began,
                 )
                 log.add(line)
                 tell("progress", work="training", done=done, total=stop, **asdict(line))
         due = time.monotonic() - saved_at > 60 * wanted.checkpoint_minutes
         if world.rank == 0 and (last or due):
-            state = TrainingState(
-                step=done,
-                settings=every_setting,
-                weights=weights_of(net),
-                average=average,
-                optimizer=optimizer.state_dict(),
-                losses=history.mass,
-                scaler=scaler.state_dict(),
-            )
-            save_state(checkpoint, state)
+            save_state(checkpoint, learner.state(done, every_setting))
             saved_at = time.monotonic()
 
-    net.load_state_dict(average)
-    return net.eval()
+    learner.net.load_state_dict(learner.average)
+    return learner.net.eval()
+
+
+def _second_opinion(
+    learner: Learner, batch: Batch, drawn: Batch, settings: FitSettings, world: World
+) -> tuple[Batch, Tensor | None]:
+    """The cells of `batch` to learn from, and what they are to score; None: their labels.
+
+    The judge sees the samples as they were `drawn`, not augmented.
+    """
+    robust, judge = settings.robust, learner.judge
+    if robust is None:
+        return batch, None
+    of_average = robust.judge == "average"
+    judge.load_state_dict(learner.average if of_average else learner.net.state_dict())
+    unchanged = share(drawn, world)
+    if robust.rule == "bootstrap":
+        return batch, bootstrapped(judge, unchanged, learner.trusted, robust)
+    kept, learner.history = selected(
+        judge,
+        unchanged,
+        learner.history,
+        learner.trusted,
+        robust,
+        total=partial(summed, world=world),
+    )
+    return without(batch, kept), None
+
+
+def _learn(
+    learner: Learner,
+    batch: Batch,
+    targets: Tensor | None,
+    step: int,
+    settings: FitSettings,
+    world: World,
+) -> Tensor:
+    """Change the weights, and their average, by one step; the loss, a scalar."""
+    device, dtype = world.device.type, training_dtype(settings.precision, world.device)
+    planes = torch.stack([batch.planes, batch.masks], dim=1)
+    planes = planes.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
+        logits = learner.spread_net(planes)
+    require_finite(logits, step=step)
+    losses = cell_losses(logits.float(), batch.masks, batch.ids, batch.labels, targets=targets)
+    losses = losses[torch.isfinite(losses)]
+    n_cells = summed(torch.tensor(float(len(losses)), device=world.device), world)
+    # Gradients are averaged over the processes: this makes them those of the mean of all cells.
+    loss = losses.sum() * world.size / n_cells.clamp(min=1)
+
+    optimizer, scaler = learner.optimizer, learner.scaler
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate_at(step, settings)
+    optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(learner.net.parameters(), settings.clip)
+    scaler.step(optimizer)
+    scaler.update()
+    decay = decay_at(step, settings.average_decay)
+    learner.average = averaged(learner.average, learner.net, decay=decay)
+    return loss.detach()
 
 
 def _quality(
-    average: Mapping[str, torch.Tensor],
-    judge: UNet,
-    held_out: TileSampler,
-    settings: FitSettings,
-    *,
-    step: int,
-    last: bool,
+    learner: Learner, held_out: TileSampler, settings: FitSettings, *, step: int, last: bool
 ) -> float | None:
     """AUROC of the averaged weights on held-out tiles; None at steps that do not measure."""
     if len(held_out) == 0 or not (last or step % settings.measure_every == 0):
         return None
-    judge.load_state_dict(average)
+    learner.judge.load_state_dict(learner.average)
     every = max(1, len(held_out) // 256)
-    device = next(judge.parameters()).device
-    cells = score_cells(judge, held_out, every=every, device=str(device))
+    device = next(learner.judge.parameters()).device
+    cells = score_cells(learner.judge, held_out, every=every, device=str(device))
     return auroc(cells.score, cells.truth)
