@@ -8,63 +8,53 @@ from typing import Annotated, Any
 import typer
 
 from . import _late
+from ._flags import OUTPUT, CellStore, CellTable, ReplaceTable, option
 from ._options import layer_or_x, names, numbers
 
-_DATA, _MODEL, _OUTPUT = "What is named", "How", "Output"
-
-
-def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
-    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
+_DATA, _MODEL = "What is named", "How"
 
 
 def annotate(
-    store: Annotated[
-        Path, typer.Argument(help="SpatialData store or .h5ad; the result is written into it.")
-    ],
+    store: CellStore,
     assignment: Annotated[
         Path, typer.Argument(help="CSV: cell types x markers, or a phenotype workflow of scimap.")
     ],
-    layer: Annotated[str, _option(_DATA, "Layer of scores; X takes X.")] = "nimbus",
+    layer: Annotated[str, option(_DATA, "Layer of scores; X takes X.")] = "nimbus",
     groupby: Annotated[
-        str | None, _option(_DATA, "Name groups of cells: nimbus_metacluster, nimbus_som, ...")
+        str | None, option(_DATA, "Name groups of cells: nimbus_metacluster, nimbus_som, ...")
     ] = None,
     exclude_markers: Annotated[
-        list[str] | None, _option(_DATA, "Markers of the CSV to pass over. Several: CD3,CD8")
+        list[str] | None, option(_DATA, "Markers of the CSV to pass over. Several: CD3,CD8")
     ] = None,
     exclude_types: Annotated[
-        list[str] | None, _option(_DATA, "Cell types of the CSV to pass over.")
+        list[str] | None, option(_DATA, "Cell types of the CSV to pass over.")
     ] = None,
-    table_key: Annotated[str, _option(_DATA, "Table of the store.")] = "table",
+    table_key: Annotated[str, option(_DATA, "Table of the store.")] = "table",
     priors: Annotated[
-        str, _option(_MODEL, "How common types are: uniform, estimated, B=0.2,T=0.8 or a .json.")
+        str, option(_MODEL, "How common types are: uniform, estimated, B=0.2,T=0.8 or a .json.")
     ] = "uniform",
     confidence: Annotated[
-        float, _option(_MODEL, "Probability from which a type is named; below: unassigned.")
+        float, option(_MODEL, "Probability from which a type is named; below: unassigned.")
     ] = 0.5,
     threshold: Annotated[
         str,
-        _option(_MODEL, "Score that says nothing: 0.5, CD3=0.4, a .json, or nimbus_calibrated."),
+        option(_MODEL, "Score that says nothing: 0.5, CD3=0.4, a .json, or nimbus_calibrated."),
     ] = "0.5",
     noise: Annotated[
         str,
-        _option(
+        option(
             _MODEL, "Share of the cells of a type that differ from its row: 0.05, or estimated."
         ),
     ] = "estimated",
-    n_jobs: Annotated[int | None, _option(_MODEL, "Threads; all processors by default.")] = None,
+    n_jobs: Annotated[int | None, option(_MODEL, "Threads; all processors by default.")] = None,
     posterior: Annotated[
-        bool, _option(_OUTPUT, "Also store the probability of every type.", "--posterior")
+        bool, option(OUTPUT, "Also store the probability of every type.", "--posterior")
     ] = False,
     key_added: Annotated[
-        str, _option(_OUTPUT, "Prefix of what is stored: nimbus_cell_type, ...")
+        str, option(OUTPUT, "Prefix of what is stored: nimbus_cell_type, ...")
     ] = "nimbus",
-    table: Annotated[
-        Path | None,
-        _option(_OUTPUT, "Also write the cells to a .csv or .parquet, or the table to an .h5ad."),
-    ] = None,
-    overwrite: Annotated[
-        bool, _option(_OUTPUT, "Replace --table if it exists.", "--overwrite")
-    ] = False,
+    table: CellTable = None,
+    overwrite: ReplaceTable = False,
 ) -> None:
     """Name cells, or metaclusters, by what each cell type expresses.
 

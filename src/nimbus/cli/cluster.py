@@ -2,74 +2,63 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from . import _late
+from ._flags import OUTPUT, CellStore, CellTable, ReplaceTable, option
 from ._options import layer_or_x, names, numbers
 
 Solver = Literal["batch", "minisom"]
 
-_DATA, _MAP, _RUN, _OUTPUT = "What is clustered", "Map and metaclusters", "Running", "Output"
-
-
-def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
-    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
+_DATA, _MAP, _RUN = "What is clustered", "Map and metaclusters", "Running"
 
 
 def cluster(
-    store: Annotated[
-        Path, typer.Argument(help="SpatialData store or .h5ad; the result is written into it.")
-    ],
-    layer: Annotated[str, _option(_DATA, "Layer of scores; X takes X.")] = "nimbus",
-    obsm: Annotated[str | None, _option(_DATA, "Key of obsm to cluster instead.")] = None,
+    store: CellStore,
+    layer: Annotated[str, option(_DATA, "Layer of scores; X takes X.")] = "nimbus",
+    obsm: Annotated[str | None, option(_DATA, "Key of obsm to cluster instead.")] = None,
     markers: Annotated[
         list[str] | None,
-        _option(_DATA, "Markers; all that have a value by default. Several: CD3,CD8"),
+        option(_DATA, "Markers; all that have a value by default. Several: CD3,CD8"),
     ] = None,
     weights: Annotated[
         str | None,
-        _option(_DATA, "What markers are multiplied by: CD3=2,Ki67=0 or a .json; others by 1."),
+        option(_DATA, "What markers are multiplied by: CD3=2,Ki67=0 or a .json; others by 1."),
     ] = None,
     restrict_to: Annotated[
         str | None,
-        _option(_DATA, "Cluster these groups alone: COLUMN=GROUP,GROUP. Needs --key-added."),
+        option(_DATA, "Cluster these groups alone: COLUMN=GROUP,GROUP. Needs --key-added."),
     ] = None,
-    table_key: Annotated[str, _option(_DATA, "Table of the store.")] = "table",
-    grid: Annotated[tuple[int, int], _option(_MAP, "Rows and columns of nodes.")] = (16, 16),
+    table_key: Annotated[str, option(_DATA, "Table of the store.")] = "table",
+    grid: Annotated[tuple[int, int], option(_MAP, "Rows and columns of nodes.")] = (16, 16),
     solver: Annotated[
-        Solver, _option(_MAP, "batch is the same on any machine size; minisom runs MiniSom.")
+        Solver, option(_MAP, "batch is the same on any machine size; minisom runs MiniSom.")
     ] = "batch",
     solver_options: Annotated[
-        str | None, _option(_MAP, "Of the solver: n_epochs=10,sigma_end=0.3 or a .json.")
+        str | None, option(_MAP, "Of the solver: n_epochs=10,sigma_end=0.3 or a .json.")
     ] = None,
     n_metaclusters: Annotated[
-        int, _option(_MAP, "Number of metaclusters; 0: none, nodes alone.", min=0)
+        int, option(_MAP, "Number of metaclusters; 0: none, nodes alone.", min=0)
     ] = 40,
     max_train_cells: Annotated[
-        int, _option(_MAP, "Train on a sample of so many cells; 0: on all.", min=0)
+        int, option(_MAP, "Train on a sample of so many cells; 0: on all.", min=0)
     ] = 1_000_000,
     region_key: Annotated[
         str | None,
-        _option(_MAP, "Column of obs whose regions share the sample; by default theirs."),
+        option(_MAP, "Column of obs whose regions share the sample; by default theirs."),
     ] = None,
-    seed: Annotated[int, _option(_MAP, "Seed of the sample and of the metaclusters.")] = 0,
+    seed: Annotated[int, option(_MAP, "Seed of the sample and of the metaclusters.")] = 0,
     device: Annotated[
-        str | None, _option(_RUN, "cuda and the like run in PyTorch; NumPy by default.")
+        str | None, option(_RUN, "cuda and the like run in PyTorch; NumPy by default.")
     ] = None,
-    n_jobs: Annotated[int | None, _option(_RUN, "Threads; all processors by default.")] = None,
+    n_jobs: Annotated[int | None, option(_RUN, "Threads; all processors by default.")] = None,
     key_added: Annotated[
-        str, _option(_OUTPUT, "Prefix of what is stored: nimbus_som, nimbus_metacluster.")
+        str, option(OUTPUT, "Prefix of what is stored: nimbus_som, nimbus_metacluster.")
     ] = "nimbus",
-    table: Annotated[
-        Path | None,
-        _option(_OUTPUT, "Also write the cells to a .csv or .parquet, or the table to an .h5ad."),
-    ] = None,
-    overwrite: Annotated[
-        bool, _option(_OUTPUT, "Replace --table if it exists.", "--overwrite")
-    ] = False,
+    table: CellTable = None,
+    overwrite: ReplaceTable = False,
 ) -> None:
     """Group cells by their scores: a self-organising map, then metaclusters of its nodes.
 

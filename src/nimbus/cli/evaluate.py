@@ -8,13 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from . import _late
+from ._flags import option
 from ._options import names, numbers
 
 _DATA, _MEASURES, _OUTPUT = "What is compared", "How", "Output"
-
-
-def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
-    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
 
 
 def evaluate(
@@ -22,48 +19,48 @@ def evaluate(
         Path, typer.Argument(help="SpatialData store or .h5ad, with scores and truth as layers.")
     ],
     layer: Annotated[
-        str, _option(_DATA, 'Layer of scores, or of labels such as "silver".')
+        str, option(_DATA, 'Layer of scores, or of labels such as "silver".')
     ] = "nimbus",
     truth_layer: Annotated[
-        str, _option(_DATA, "Layer of the truth: 1 positive, 0 negative, others are left out.")
+        str, option(_DATA, "Layer of the truth: 1 positive, 0 negative, others are left out.")
     ] = "gold",
     baseline: Annotated[
-        str, _option(_DATA, "Layer to compare with, at its own best threshold; none for none.")
+        str, option(_DATA, "Layer to compare with, at its own best threshold; none for none.")
     ] = "integrated",
     by: Annotated[
         list[str] | None,
-        _option(
+        option(
             _DATA,
             "What is measured apart: marker, or columns of obs. Several: dataset,marker",
             show_default="marker",
         ),
     ] = None,
     markers: Annotated[
-        list[str] | None, _option(_DATA, "Markers; all by default. Several: CD3,CD8")
+        list[str] | None, option(_DATA, "Markers; all by default. Several: CD3,CD8")
     ] = None,
-    table_key: Annotated[str, _option(_DATA, "Table of the store.")] = "table",
+    table_key: Annotated[str, option(_DATA, "Table of the store.")] = "table",
     threshold: Annotated[
-        str, _option(_MEASURES, "Score of a positive cell: 0.5, or CD3=0.4,CD8=0.6, or a .json.")
+        str, option(_MEASURES, "Score of a positive cell: 0.5, or CD3=0.4,CD8=0.6, or a .json.")
     ] = "0.5",
     macro_average: Annotated[
-        bool, _option(_MEASURES, "Also print means over the groups.", "--macro-average")
+        bool, option(_MEASURES, "Also print means over the groups.", "--macro-average")
     ] = False,
     field_key: Annotated[
-        str | None, _option(_MEASURES, "Column of obs that names the field; by default the labels.")
+        str | None, option(_MEASURES, "Column of obs that names the field; by default the labels.")
     ] = None,
     n_boot: Annotated[
-        int, _option(_MEASURES, "Resamples of fields for the intervals; 0: none.", min=0)
+        int, option(_MEASURES, "Resamples of fields for the intervals; 0: none.", min=0)
     ] = 1000,
-    confidence: Annotated[float, _option(_MEASURES, "Of the intervals.")] = 0.95,
-    seed: Annotated[int, _option(_MEASURES, "Seed of the resamples.")] = 0,
+    confidence: Annotated[float, option(_MEASURES, "Of the intervals.")] = 0.95,
+    seed: Annotated[int, option(_MEASURES, "Seed of the resamples.")] = 0,
     out: Annotated[
-        Path | None, _option(_OUTPUT, "Write the whole table to a .csv or .parquet.")
+        Path | None, option(_OUTPUT, "Write the whole table to a .csv or .parquet.")
     ] = None,
     figure: Annotated[
-        Path | None, _option(_OUTPUT, "Write a figure, e.g. metrics.png or metrics.pdf.")
+        Path | None, option(_OUTPUT, "Write a figure, e.g. metrics.png or metrics.pdf.")
     ] = None,
     overwrite: Annotated[
-        bool, _option(_OUTPUT, "Replace --out and --figure if they exist.", "--overwrite")
+        bool, option(_OUTPUT, "Replace --out and --figure if they exist.", "--overwrite")
     ] = False,
 ) -> None:
     """Measure how good scores are where the truth is known; the store is not changed.

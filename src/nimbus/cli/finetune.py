@@ -3,52 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from . import _late
+from ._flags import option
 from ._options import in_shell_words, names
 
 _DATA, _HOW = "What is learned from", "How"
 
 
-def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
-    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
-
-
 def finetune(
     store: Annotated[Path, typer.Argument(help="SpatialData store with images and a table.")],
-    out: Annotated[Path, _option(_DATA, "Folder for the new model.")],
+    out: Annotated[Path, option(_DATA, "Folder for the new model.")],
     truth_layer: Annotated[
-        str, _option(_DATA, "Layer of labels: 1 positive, 0 negative, -1 unlabelled.")
+        str, option(_DATA, "Layer of labels: 1 positive, 0 negative, -1 unlabelled.")
     ] = "gold",
     labels: Annotated[
         list[Path] | None,
-        _option(
+        option(
             _DATA,
             "Labels from a .csv (fov, instance_id, marker, label) or a folder of QuPath's "
             ".geojson, instead of a layer; one for each annotator.",
         ),
     ] = None,
-    model: Annotated[str, _option(_DATA, "Name or path of the model to begin with.")] = "nimbus-s",
+    model: Annotated[str, option(_DATA, "Name or path of the model to begin with.")] = "nimbus-s",
     channels: Annotated[
-        list[str] | None, _option(_DATA, "Channels; all by default. Several: CD3,CD8")
+        list[str] | None, option(_DATA, "Channels; all by default. Several: CD3,CD8")
     ] = None,
-    image_key: Annotated[str | None, _option(_DATA, "Image of the store.")] = None,
+    image_key: Annotated[str | None, option(_DATA, "Image of the store.")] = None,
     labels_key: Annotated[
-        list[str] | None, _option(_DATA, "Labels of the store; all by default.")
+        list[str] | None, option(_DATA, "Labels of the store; all by default.")
     ] = None,
-    table_key: Annotated[str, _option(_DATA, "Table of the store.")] = "table",
+    table_key: Annotated[str, option(_DATA, "Table of the store.")] = "table",
     pixel_size: Annotated[
-        float | None, _option(_DATA, "Micrometres per pixel, where the store does not say.")
+        float | None, option(_DATA, "Micrometres per pixel, where the store does not say.")
     ] = None,
-    name: Annotated[str | None, _option(_HOW, "Of the new model.")] = None,
-    steps: Annotated[int, _option(_HOW, "At most so many steps.", min=1)] = 400,
-    learning_rate: Annotated[float, _option(_HOW, "Small: what it knows is to be kept.")] = 2e-4,
-    seed: Annotated[int, _option(_HOW, "Of held-out cells, batches and augmentation.")] = 0,
-    device: Annotated[str, _option(_HOW, "cpu, cuda or mps.")] = "cpu",
-    progress: Annotated[bool, _option(_HOW, "Show a progress bar.")] = True,
+    name: Annotated[str | None, option(_HOW, "Of the new model.")] = None,
+    steps: Annotated[int, option(_HOW, "At most so many steps.", min=1)] = 400,
+    learning_rate: Annotated[float, option(_HOW, "Small: what it knows is to be kept.")] = 2e-4,
+    seed: Annotated[int, option(_HOW, "Of held-out cells, batches and augmentation.")] = 0,
+    device: Annotated[str, option(_HOW, "cpu, cuda or mps.")] = "cpu",
+    progress: Annotated[bool, option(_HOW, "Show a progress bar.")] = True,
 ) -> None:
     """Train a model further on a few labelled cells; the store is not changed.
 

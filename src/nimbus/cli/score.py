@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from . import _late
+from ._flags import option
 from ._options import names, numbers, show_progress
 from ._outputs import Outputs, is_url
 
@@ -16,10 +17,6 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 NanRule = Literal["raise", "zero"]
 
 _INPUT, _FIELDS, _MODEL, _RUN = "Input and output", "Fields and channels", "Model", "Running"
-
-
-def _option(panel: str, text: str, *flags: str, **more: Any) -> Any:
-    return typer.Option(*flags, help=text, rich_help_panel=panel, **more)
 
 
 def score(
@@ -32,81 +29,81 @@ def score(
         ),
     ] = None,
     images: Annotated[
-        Path | None, _option(_INPUT, "Folder of images, instead of a store: see Examples.")
+        Path | None, option(_INPUT, "Folder of images, instead of a store: see Examples.")
     ] = None,
-    labels: Annotated[Path | None, _option(_INPUT, "Folder of label TIFFs (cell masks).")] = None,
+    labels: Annotated[Path | None, option(_INPUT, "Folder of label TIFFs (cell masks).")] = None,
     out: Annotated[
-        Path | None, _option(_INPUT, "Store to write, with images, labels and table.")
+        Path | None, option(_INPUT, "Store to write, with images, labels and table.")
     ] = None,
     pattern: Annotated[
-        str, _option(_INPUT, "How label files are called; {fov} is the name of the field.")
+        str, option(_INPUT, "How label files are called; {fov} is the name of the field.")
     ] = "{fov}_whole_cell.tiff",
     fovs: Annotated[
-        list[str] | None, _option(_INPUT, "Fields to read; all by default. Several: a,b")
+        list[str] | None, option(_INPUT, "Fields to read; all by default. Several: a,b")
     ] = None,
     table: Annotated[
         Path | None,
-        _option(_INPUT, "Also write the scores to a .csv or .parquet, or the table to an .h5ad."),
+        option(_INPUT, "Also write the scores to a .csv or .parquet, or the table to an .h5ad."),
     ] = None,
     overwrite: Annotated[
-        bool, _option(_INPUT, "Replace --out and --table if they exist.", "--overwrite")
+        bool, option(_INPUT, "Replace --out and --table if they exist.", "--overwrite")
     ] = False,
     pixel_size: Annotated[
         float | None,
-        _option(_FIELDS, "Micrometres per pixel of the images, where the files do not say."),
+        option(_FIELDS, "Micrometres per pixel of the images, where the files do not say."),
     ] = None,
     channels: Annotated[
-        list[str] | None, _option(_FIELDS, "Channels to score; all by default. Several: CD3,CD8")
+        list[str] | None, option(_FIELDS, "Channels to score; all by default. Several: CD3,CD8")
     ] = None,
     image_key: Annotated[
-        str | None, _option(_FIELDS, "Image of the store; that of the same stem by default.")
+        str | None, option(_FIELDS, "Image of the store; that of the same stem by default.")
     ] = None,
     labels_key: Annotated[
-        list[str] | None, _option(_FIELDS, "Labels of the store; all by default. Several: a,b")
+        list[str] | None, option(_FIELDS, "Labels of the store; all by default. Several: a,b")
     ] = None,
-    table_key: Annotated[str, _option(_FIELDS, "Table of the store.")] = "table",
-    key_added: Annotated[str, _option(_FIELDS, "Name of the layer of scores.")] = "nimbus",
-    scale: Annotated[str | None, _option(_FIELDS, "Level of multiscale images.")] = None,
+    table_key: Annotated[str, option(_FIELDS, "Table of the store.")] = "table",
+    key_added: Annotated[str, option(_FIELDS, "Name of the layer of scores.")] = "nimbus",
+    scale: Annotated[str | None, option(_FIELDS, "Level of multiscale images.")] = None,
     coordinate_system: Annotated[
-        str | None, _option(_FIELDS, "Where image and labels meet.")
+        str | None, option(_FIELDS, "Where image and labels meet.")
     ] = None,
     scales: Annotated[
         str | None,
-        _option(_FIELDS, "Divisors, as CD3=120,CD8=80 or a JSON file; computed by default."),
+        option(_FIELDS, "Divisors, as CD3=120,CD8=80 or a JSON file; computed by default."),
     ] = None,
-    nan: Annotated[NanRule, _option(_FIELDS, "What NaN and infinite pixels do.")] = "raise",
+    nan: Annotated[NanRule, option(_FIELDS, "What NaN and infinite pixels do.")] = "raise",
     model: Annotated[
-        str, _option(_MODEL, "A name (see: nimbus models), a .safetensors or a published .pt file.")
+        str, option(_MODEL, "A name (see: nimbus models), a .safetensors or a published .pt file.")
     ] = "nimbus-s",
     tta: Annotated[
-        bool, _option(_MODEL, "Average over eight turns and mirrors: 8 times the work.")
+        bool, option(_MODEL, "Average over eight turns and mirrors: 8 times the work.")
     ] = True,
     uncertainty: Annotated[
-        bool, _option(_MODEL, "Also write the spread over the eight views.", "--uncertainty")
+        bool, option(_MODEL, "Also write the spread over the eight views.", "--uncertainty")
     ] = False,
     aggregate: Annotated[
         Aggregate | None,
-        _option(_MODEL, "Pixels a score averages; by default what the model was made for."),
+        option(_MODEL, "Pixels a score averages; by default what the model was made for."),
     ] = None,
     save_maps: Annotated[
-        bool, _option(_MODEL, "Also write the probability images.", "--save-maps")
+        bool, option(_MODEL, "Also write the probability images.", "--save-maps")
     ] = False,
     device: Annotated[
-        str | None, _option(_RUN, "cpu, cuda, cuda:1, mps; the best there is by default.")
+        str | None, option(_RUN, "cpu, cuda, cuda:1, mps; the best there is by default.")
     ] = None,
     precision: Annotated[
-        Precision, _option(_RUN, "auto is bfloat16 where that is faster; float32 is exact.")
+        Precision, option(_RUN, "auto is bfloat16 where that is faster; float32 is exact.")
     ] = "auto",
     tile_size: Annotated[
-        int | None, _option(_RUN, "Side of a tile in model pixels: memory and speed, not scores.")
+        int | None, option(_RUN, "Side of a tile in model pixels: memory and speed, not scores.")
     ] = None,
     batch_size: Annotated[
-        int | None, _option(_RUN, "Channels that go to the device at once.")
+        int | None, option(_RUN, "Channels that go to the device at once.")
     ] = None,
-    n_jobs: Annotated[int | None, _option(_RUN, "Threads that read ahead.")] = None,
+    n_jobs: Annotated[int | None, option(_RUN, "Threads that read ahead.")] = None,
     resume: Annotated[
         Path | None,
-        _option(
+        option(
             _RUN,
             "Folder that keeps finished tiles until the end, to go on after a stop; by default "
             "STORE.nimbus-resume, beside the store.",
@@ -114,11 +111,11 @@ def score(
         ),
     ] = None,
     no_resume: Annotated[
-        bool, _option(_RUN, "Keep no tiles, and drop those that are kept.", "--no-resume")
+        bool, option(_RUN, "Keep no tiles, and drop those that are kept.", "--no-resume")
     ] = False,
     progress: Annotated[
         bool | None,
-        _option(_RUN, "Show progress bars; by default on a terminal.", show_default=False),
+        option(_RUN, "Show progress bars; by default on a terminal.", show_default=False),
     ] = None,
 ) -> None:
     """Score every cell for every marker: from 0, surely negative, to 1, surely positive.

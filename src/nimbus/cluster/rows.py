@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +29,33 @@ class Rows(ABC):
     Spans of `SPAN` cells begin at fixed row numbers. What is summed within a span is summed in
     the order of the cells, and spans come back in their order; so threads, chunks and processes
     cannot change a sum.
+
+    Parameters
+    ----------
+    array
+        Two axes, all columns.
+    columns
+        Positions of the markers to take; ``None`` takes all.
+    n_jobs
+        Threads that work on spans; ``None`` takes one for each processor.
     """
 
-    @abstractmethod
-    def taking(self, columns: Sequence[int]) -> Rows:
+    def __init__(
+        self, array: Any, *, columns: Sequence[int] | None = None, n_jobs: int | None = None
+    ) -> None:
+        self.array = array
+        self.columns = columns
+        self.n_jobs = n_jobs
+
+    def taking(self, columns: Sequence[int]) -> Self:
         """The same cells with some of all columns."""
+        return type(self)(self.array, columns=columns, n_jobs=self.n_jobs)
 
     @property
-    @abstractmethod
     def shape(self) -> tuple[int, int]:
         """Number of cells and of markers."""
-
-    @property
-    @abstractmethod
-    def n_jobs(self) -> int | None:
-        """Threads that work on spans; ``None`` is one for each processor."""
+        n_rows, n_columns = self.array.shape
+        return n_rows, n_columns if self.columns is None else len(self.columns)
 
     @abstractmethod
     def map(
@@ -71,11 +83,9 @@ class ArrayRows(Rows):
     Parameters
     ----------
     array
-        Two axes: NumPy, SciPy sparse, HDF5 or Zarr data sets.
-    columns
-        Positions of the markers to take; ``None`` takes all.
-    n_jobs
-        Threads; ``None`` takes one for each processor.
+        NumPy, SciPy sparse, HDF5 or Zarr data sets.
+    columns, n_jobs
+        As in :class:`Rows`.
 
     Examples
     --------
@@ -83,28 +93,6 @@ class ArrayRows(Rows):
     >>> [part.sum() for part in rows.map(lambda values: values)]
     [np.float32(6.0)]
     """
-
-    def __init__(
-        self, array: Any, *, columns: Sequence[int] | None = None, n_jobs: int | None = None
-    ) -> None:
-        self.array = array
-        self._columns = columns
-        self._n_jobs = n_jobs
-
-    def taking(self, columns: Sequence[int]) -> ArrayRows:
-        """Some of all columns of the array."""
-        return ArrayRows(self.array, columns=columns, n_jobs=self._n_jobs)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of cells and of markers."""
-        n_rows, n_columns = self.array.shape
-        return n_rows, n_columns if self._columns is None else len(self._columns)
-
-    @property
-    def n_jobs(self) -> int | None:
-        """Threads."""
-        return self._n_jobs
 
     def map(
         self,
@@ -116,10 +104,10 @@ class ArrayRows(Rows):
 
         def task(span: tuple[int, int]) -> Result:
             part = None if kept is None else kept[slice(*span)]
-            values = dense(self.array[slice(*span)], self._columns, part)
+            values = dense(self.array[slice(*span)], self.columns, part)
             return work(values, *numbers_of(span, beside, part))
 
-        with one_blas_thread(), ThreadPoolExecutor(default_threads(self._n_jobs)) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(default_threads(self.n_jobs)) as pool:
             try:
                 yield from pool.map(task, spans(self.shape[0], kept))
             finally:

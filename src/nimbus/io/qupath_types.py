@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,22 +11,21 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed
 from nimbus._types import AnyArray
 from nimbus.data.annotations import FOV, INSTANCE
 from nimbus.data.cellrows import field_name
 from nimbus.data.celltypes import CELL_TYPE, COLOR, no_types
 from nimbus.data.groups import group_colors, group_key, groups_of
 from nimbus.data.layers import named_columns
-from nimbus.data.outlines import Polygon, cell_outlines
+from nimbus.data.outlines import Polygon
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 
 from ._qupath_names import SUFFIX
+from ._qupath_writing import outlines_of, refuse_existing, require_object_type
 from ._safe_names import original_name, safe_name
 from .errors import read_error
 from .from_qupath import classified_cells, geojson_files
 from .geojson import CellClass, CellObject, ObjectType, write_objects
-from .to_qupath import refuse_existing, warn_of_missing
 
 
 def write_qupath_types(  # noqa: PLR0913 - the public signature
@@ -98,8 +96,7 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
     >>> path.name, len(read_qupath_types(path)) == sdata["table"].n_obs
     ('fov0.geojson', True)
     """
-    if object_type not in get_args(ObjectType):
-        raise ValueError(f"object_type={object_type!r} is none of {listed(get_args(ObjectType))}")
+    require_object_type(object_type)
     table = table_of(sdata, table_key)
     wanted = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)
     key = group_key(table, cell_type_key)
@@ -114,9 +111,7 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
     Path(folder).mkdir(parents=True, exist_ok=True)
     for name, path in paths.items():
         rows, ids = region_rows(table)[name]
-        image = image_key.get(name) if isinstance(image_key, Mapping) else image_key
-        outlines = cell_outlines(sdata, name, image_key=image)
-        warn_of_missing(ids, outlines, name)
+        outlines = outlines_of(sdata, name, ids, image_key=image_key)
         own = [classes.get(group) for group in groups.iloc[rows]]
         cells = _cells(outlines, rows, ids, own, measured, fov=field_name(sdata, name))
         write_objects(path, cells, object_type=object_type)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from anndata import AnnData
@@ -19,11 +17,12 @@ from nimbus._types import AnyArray
 from nimbus.data.annotations import FOV, MARKER
 from nimbus.data.cellrows import field_name
 from nimbus.data.layers import layer_names, layer_values
-from nimbus.data.outlines import Polygon, cell_outlines
+from nimbus.data.outlines import Polygon
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 from nimbus.metrics.agreement import UNDECIDED
 
 from ._qupath_names import CLASSES, label_file
+from ._qupath_writing import outlines_of, refuse_existing, require_object_type
 from .geojson import CellObject, ObjectType, write_objects
 
 
@@ -99,8 +98,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     >>> path.name, len(nimbus.io.read_qupath(path)) == sdata["table"].n_obs
     ('CD3.geojson', True)
     """
-    if object_type not in get_args(ObjectType):
-        raise ValueError(f"object_type={object_type!r} is none of {listed(get_args(ObjectType))}")
+    require_object_type(object_type)
     table = table_of(sdata, table_key)
     labels_keys = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)
     content = _Content.of(table, layer, markers, measurements)
@@ -113,9 +111,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     written = []
     for key, files in plan.items():
         rows, ids = region_rows(table)[key]
-        image = image_key.get(key) if isinstance(image_key, Mapping) else image_key
-        outlines = cell_outlines(sdata, key, image_key=image)
-        warn_of_missing(ids, outlines, key)
+        outlines = outlines_of(sdata, key, ids, image_key=image_key)
         for path, marker in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             cells = content.cells(outlines, rows, ids, fov=field_name(sdata, key), marker=marker)
@@ -189,26 +185,3 @@ class _Content:
                     {name: float(values[row, k]) for name, values in self.measured.items()},
                     {FOV: fov, MARKER: marker},
                 )
-
-
-def refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
-    """Refuse files that are there, unless they may be replaced."""
-    there = [path for path in paths if path.exists()]
-    if there and not overwrite:
-        raise FileExistsError(
-            f"{len(there)} files are there already, e.g. {str(there[0])!r}; they may hold "
-            "somebody's corrections: choose another folder, or pass overwrite=True"
-        )
-
-
-def warn_of_missing(
-    ids: NDArray[np.int64], outlines: Mapping[int, tuple[Polygon, ...]], labels_key: str
-) -> None:
-    """Warn of rows of a table that have no outline."""
-    missing = int((~np.isin(ids, list(outlines))).sum())
-    if missing:
-        warnings.warn(
-            f"{missing} rows of the table have no cell in the labels {labels_key!r}; they are not "
-            "written",
-            stacklevel=3,
-        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import dask.array as da
 from dask.base import compute
 from dask.delayed import delayed
 
@@ -29,38 +28,17 @@ class DaskRows(Rows):
     array
         ``(cell, marker)``, chunked in any way; chunks may be SciPy sparse.
     columns
-        Positions of the markers to take; ``None`` takes all.
+        As in :class:`nimbus.cluster.rows.Rows`.
     n_jobs
         Threads where there is no client; ``None`` takes one for each processor.
 
     Examples
     --------
+    >>> import dask.array as da
     >>> rows = DaskRows(da.ones((5, 2), chunks=(2, 1)), n_jobs=1)
     >>> [part.shape for part in rows.map(lambda values: values)]
     [(5, 2)]
     """
-
-    def __init__(
-        self, array: da.Array, *, columns: Sequence[int] | None = None, n_jobs: int | None = None
-    ) -> None:
-        self._array = array
-        self._columns = columns
-        self._n_jobs = n_jobs
-
-    def taking(self, columns: Sequence[int]) -> DaskRows:
-        """Some of all columns of the array."""
-        return DaskRows(self._array, columns=columns, n_jobs=self._n_jobs)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of cells and of markers."""
-        n_rows, n_columns = self._array.shape
-        return n_rows, n_columns if self._columns is None else len(self._columns)
-
-    @property
-    def n_jobs(self) -> int | None:
-        """Threads where there is no client."""
-        return self._n_jobs
 
     def map(
         self,
@@ -82,17 +60,17 @@ class DaskRows(Rows):
         beside: IntArray | None,
     ) -> Any:
         """One span, not yet computed."""
-        pieces = self._array[slice(*span)].rechunk(-1, method="tasks").to_delayed().ravel()
+        pieces = self.array[slice(*span)].rechunk(-1, method="tasks").to_delayed().ravel()
         part = None if kept is None else kept[slice(*span)]
         numbers = numbers_of(span, beside, part)
-        return delayed(_call, pure=False)(work, pieces[0], self._columns, part, numbers)
+        return delayed(_call, pure=False)(work, pieces[0], self.columns, part, numbers)
 
     def _computed(self, tasks: Sequence[Any]) -> Sequence[Any]:
         if active_client() is not None:
             found: Sequence[Any] = compute(*tasks)
             return found
         with one_blas_thread():
-            found = compute(*tasks, scheduler="threads", num_workers=default_threads(self._n_jobs))
+            found = compute(*tasks, scheduler="threads", num_workers=default_threads(self.n_jobs))
         return found
 
 
