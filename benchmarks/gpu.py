@@ -11,6 +11,8 @@ Prints one Markdown table for each question, under the name of the device:
 - `network alone`: FLOP/s of the published network and of `nimbus-s`, as nimbus runs them, at the
   batch that is fastest; FLOPs are those of the published layers, counted by PyTorch, whatever
   nimbus does instead (a Winograd convolution does fewer).
+- `compiled`: the same through `torch.compile`, and with CUDA graphs (`mode="reduce-overhead"`), on
+  planes that are on the device. nimbus uses neither; this says whether it should.
 - `as published`: the published layers as `nimbus-inference` 0.0.5 runs them (float32, batch norms
   apart, NCHW), and in half precision. It is its network alone: that tool reads, resizes and
   measures in ways of its own (`benchmarks/published.py` compares whole runs, on the CPU).
@@ -37,6 +39,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nimbus.model import UNet, load_model, make_predictor
 from nimbus.model.device import Precision
+from nimbus.model.fold import FoldedUNet
 from nimbus.model.views import View, views
 
 FORMATS: dict[Precision, torch.dtype] = {
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=16, help="of the field, end to end")
     parser.add_argument("--ceiling", type=int, default=8192, help="side of the largest matrices")
     parser.add_argument("--depth", type=int, default=5, help="5 is the published network")
+    parser.add_argument("--compiled", action="store_true", help="also torch.compile; takes minutes")
     given = parser.parse_args()
     device = torch.device(given.device)
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -68,6 +72,9 @@ def main() -> None:
     nets = {"published": UNet(depth=given.depth).eval(), "nimbus-s": load_model("nimbus-s").net}
     heads = ["network", "format", "batch", "TFLOP/s", "of the ceiling", "s per Mpx, 1 view", "8"]
     print("\n".join(table("network alone", heads, network_rows(bench, nets, tops))))
+    if given.compiled:
+        heads = ["network", "format", "how", "batch", "TFLOP/s", "of the ceiling"]
+        print("\n".join(table("compiled", heads, compiled_rows(bench, nets, tops))))
     heads = ["mode", "batch", "TFLOP/s", "of the ceiling", "s per Mpx, 1 view"]
     print("\n".join(table("as published", heads, published_rows(bench, nets["published"], tops))))
     heads = ["network", "format", "views", "s per Mpx and channel"]
@@ -145,6 +152,33 @@ def network_rows(
                 f"{timed[batch] / bench.megapixels:.4f}",
                 f"{all_views / bench.megapixels:.4f}",
             ]  # fmt: skip
+
+
+def compiled_rows(
+    bench: Bench, nets: dict[str, UNet], tops: dict[str, float]
+) -> Iterator[list[str]]:
+    """The folded networks as they are, compiled, and as CUDA graphs."""
+    hows = {
+        "as it is": lambda network: network,
+        "torch.compile": torch.compile,
+        "CUDA graphs": partial(torch.compile, mode="reduce-overhead"),
+    }
+    for net_name, net in nets.items():
+        flops = flops_of(net, bench.side)
+        for name in tops:
+            for how, make in hows.items():
+                torch.compiler.reset()
+                network = make(FoldedUNet(net).to(bench.device, FORMATS[name]).eval())
+                timed = {}
+                for batch in bench.batches:
+                    planes = torch.rand(batch, 2, bench.side, bench.side, device=bench.device)
+                    with torch.inference_mode():
+                        work = partial(network, planes.to(FORMATS[name]))
+                        timed[batch] = bench.seconds(work) / batch
+                batch = min(timed, key=timed.__getitem__)
+                rate = flops / timed[batch]
+                share = f"{rate / tops[name]:.0%}"
+                yield [net_name, name, how, str(batch), f"{rate / 1e12:.2f}", share]
 
 
 def published_rows(bench: Bench, net: UNet, tops: dict[str, float]) -> Iterator[list[str]]:

@@ -8,8 +8,9 @@
 `main`: `nimbus score` on a store runs in a process of its own and is killed with SIGKILL at a
 moment drawn between its begin and the time that the whole run takes; then the store is read, and
 the command is given again. `worker`: `nimbus.tl.score` runs on a Dask cluster of two processes, one
-of which is killed at a drawn moment. In the end the table must have the sha256 of that of an
-uninterrupted run, over all its arrays.
+of which is killed at a drawn moment. Moments after the end kill nothing: others are drawn, until
+`--runs` were killed. In the end the table must have the sha256 of that of an uninterrupted run,
+over all its arrays.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,32 +157,49 @@ def kill_workers(folder: Path, runs: int, chance: random.Random) -> None:
 
     whole = shutil.copytree(folder / "clean.zarr", folder / "here.zarr")
     expected = in_child(lambda: score_here(whole))
-    different = killed_early = 0
+    different = killed_early = late = 0
     seconds = 0.0
-    for run in range(runs + 1):  # each on a new cluster; in the first nobody is killed
+    while killed_early < runs:  # each on new workers; in the first nobody is killed
         with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-            ) as cluster,
+            distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+            two_workers(cluster.scheduler_address),
             distributed.Client(cluster) as client,
         ):
             client.wait_for_workers(2)
             victim = chance.choice(list(client.run(os.getpid).values()))
-            wait = chance.uniform(0, seconds) if run else 1e6
+            wait = chance.uniform(0, seconds) if seconds else 1e6
             timer = threading.Timer(wait, os.kill, [victim, signal.SIGKILL])
             timer.daemon = True
             timer.start()
             begin = time.perf_counter()
             different += score_here(whole) != expected
-            seconds = seconds or time.perf_counter() - begin
             killed_early += not timer.is_alive()
+            late += timer.is_alive() and seconds > 0
+            seconds = seconds or time.perf_counter() - begin
             timer.cancel()
+            print(f"  {killed_early} killed, {late} late, {different} different", file=sys.stderr)
     print(
-        f"a worker of two: {runs} runs of {seconds:.1f} s, {killed_early} with a worker "
-        f"killed by SIGKILL before the end, {different} different from one process"
+        f"a worker of two: {killed_early} runs of {seconds:.1f} s with a worker killed by SIGKILL "
+        f"before the end, {different} different from one process; {late} more moments came too late"
     )
     if different:
         raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def two_workers(address: str) -> Iterator[None]:
+    """Two worker processes, each with a nanny that starts it again; gone in the end."""
+    started = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nworkers", "2",
+         "--nthreads", "1", "--no-dashboard"],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
 
 
 def kill_scheduler(folder: Path) -> None:

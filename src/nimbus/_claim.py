@@ -85,8 +85,12 @@ def _locked(path: Path) -> int:
         if _is_still(path, handle):
             break
         os.close(handle)  # its last holder removed the file between our open and our lock
-    os.ftruncate(handle, 0)
-    os.write(handle, json.dumps(_who()).encode())
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(_who()).encode())
+    except OSError:  # a full disk: nothing may stay locked
+        _let_go(path, handle)
+        raise
     return handle
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import dask
 import pytest
 
-from nimbus.engine import clusters
-from nimbus.engine.clusters import ClusterError, on_cluster
+from nimbus.engine import crew
+from nimbus.engine.clusters import on_cluster
+from nimbus.engine.crew import ClusterError
 
 distributed = pytest.importorskip("distributed")
 
 
 class FakeFuture:
-    def __init__(self, run):
-        self.run = run
-        self.status = "pending"
+    def __init__(self, run, key, *, hangs=False):
+        self.run, self.key, self.hangs = run, key, hangs
+        self.status = "pending" if hangs else "finished"
 
     def result(self):
         if self.status == "cancelled":
             raise distributed.CancelledError("scheduler-connection-lost")
-        self.status = "finished"
+        assert not self.hangs, "this would wait for ever"
         return self.run()
 
     def cancel(self):
@@ -29,40 +31,57 @@ class FakeFuture:
 
 
 class FakeClient:
-    """A cluster that loses all that it holds at the given submissions."""
+    """A cluster that loses all that it holds, or hangs, at the given submissions."""
 
-    def __init__(self, *, loses_at=(), workers=2, lacking=()):
-        self.status = "running"
+    def __init__(self, *, loses_at=(), hangs_at=(), workers=2, lacking=()):
+        self.status, self.hangs_at, self.places = "running", set(hangs_at), []
         self.loses_at, self.workers, self.lacking = set(loses_at), workers, list(lacking)
         self.count, self.shared, self.held = itertools.count(), [], []
 
     def nthreads(self):
         return {f"w{k}": 1 for k in range(self.workers)}
 
-    def run(self, function, files, on_error):
+    def run(self, function, files, on_error, workers):
         return {name: [f for f in files if f in self.lacking] for name in self.nthreads()}
 
     def submit(self, function, *values, **how):
-        if function is not clusters._call:
-            self.shared.append(function(*values))
-            return self.shared[-1]
+        if function is not crew._call:
+            value = function(*values)
+            self.shared.append(value)
+            return FakeFuture(lambda: value, f"shared {len(self.shared)}")
         task, item, _ = values
-        future = FakeFuture(lambda: function(task, item, None))
+        number = next(self.count)
+        hangs = number in self.hangs_at
+        future = FakeFuture(lambda: function(task.result(), item, None), number, hangs=hangs)
         self.held.append(future)
-        if next(self.count) in self.loses_at:
+        self.places.append(how["workers"] or list(self.nthreads()))
+        if number in self.loses_at:
             for held in self.held:
                 held.cancel()
         return future
 
+    def worker_of(self, future):
+        return self.places[future.key][0]
+
+    def processing(self):
+        return {
+            name: [f.key for f in self.held if self.worker_of(f) == name] for name in ["w0", "w1"]
+        }
+
+    def who_has(self, futures):
+        return {future.key: [self.worker_of(future)] for future in futures}
+
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    def wait(future, timeout):
-        if future.status == "cancelled":
+    def wait(futures, timeout, return_when):
+        if "cancelled" in [future.status for future in futures]:
             raise distributed.CancelledError("lost")
+        if {future.status for future in futures} == {"pending"}:
+            raise TimeoutError
 
     monkeypatch.setattr(distributed, "wait", wait)
-    monkeypatch.setattr(clusters, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(crew, "PATIENCE_SECONDS", 0.3)
 
 
 def squares(client, n=30, **options):
@@ -90,6 +109,40 @@ def test_a_cluster_that_is_gone_is_an_error_after_a_while(how):
         squares(client)
 
 
+def test_what_hangs_is_given_to_another_worker_and_comes_in_order(caplog):
+    client = FakeClient(hangs_at={3, 9, 10})
+    with dask.config.set({"nimbus.tile-timeout": "0 s"}):
+        assert squares(client) == [x * x for x in range(30)]
+    assert client.places[3][0] == "w0", "proves nothing: it was on the other already"
+    moved = [at for at, place in enumerate(client.places) if place == ["w1"]]
+    assert len(moved) >= 3
+    assert "3 is given to another worker" in caplog.text
+    assert len(client.shared) > 1, "what all share may hang with the worker that holds it"
+
+
+def test_a_task_that_hangs_everywhere_is_an_error_that_names_it_and_the_setting():
+    client = FakeClient(hangs_at=range(1000))
+    with (
+        dask.config.set({"nimbus.tile-timeout": "0 s"}),
+        pytest.raises(
+            ClusterError, match="no result in 0 s in each of 4 tries; .*'w0', 'w1'"
+        ) as it,
+    ):
+        squares(client)
+    assert it.value.__notes__ == ["nimbus: this happened in 0"]
+    assert "nimbus.tile-timeout" in str(it.value)
+
+
+def test_a_worker_that_only_took_long_is_used_again():
+    slow, quick = FakeFuture(None, 0), FakeFuture(None, 1, hangs=True)
+    client = FakeClient()
+    client.held, client.places = [slow, quick], [["w0"], ["w1"]]
+    team = crew.Crew(client, abs, (), hanging={"w0", "w1"})
+    team.forgive(crew.Sent(0, [slow, quick]))
+    assert team.hanging == {"w1"}
+    assert team.sound() == ["w0"]
+
+
 def test_all_workers_have_work_however_many_there_are():
     client = FakeClient(workers=50)
     results = on_cluster(client, abs, range(1000))
@@ -100,7 +153,7 @@ def test_all_workers_have_work_however_many_there_are():
 
 
 def test_a_cluster_may_shrink(monkeypatch):
-    monkeypatch.setattr(clusters, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(crew, "_LOOK_SECONDS", 0)
     client = FakeClient(workers=20)
     results = on_cluster(client, abs, range(200))
     next(results)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
+import dask
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ import nimbus
 from support.tissue import brightness, draw_sdata
 
 distributed = pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +140,52 @@ def test_lost_workers_change_nothing(tmp_path):
             np.testing.assert_array_equal(
                 stormy.tables["table"].layers["nimbus"], calm.tables["table"].layers["nimbus"]
             )
+
+
+def frozen(pid):
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
+def freezer(folder, n_victims):
+    """A model that stops so many of its processes (SIGSTOP) at their first tile."""
+
+    def freezes(planes):
+        if len(list(folder.iterdir())) < n_victims:
+            (folder / str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return planes[:, :1] * np.float32(0.7) + planes[:, 1:] * np.float32(0.2)
+
+    return freezes
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
+def test_workers_that_neither_die_nor_answer(tmp_path, caplog):
+    """One of two is frozen: the same bits. Both are: an error that names the tile."""
+    options = {"tile_size": 32, "tta": False, "show_progress_bar": False}
+    calm = two_fields()
+    nimbus.tl.score(calm, model=brightness, **options)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2)
+        nimbus.tl.score(two_fields(), model=brightness, **options)  # workers import what they need
+        pids = list(client.run(os.getpid).values())
+        try:
+            with dask.config.set({"nimbus.tile-timeout": "5 s"}):
+                stormy = two_fields()
+                nimbus.tl.score(stormy, model=freezer(tmp_path, 1), **options)
+                assert sum(map(frozen, pids)) == 1, "nobody was frozen"
+                assert "is given to another worker" in caplog.text
+                np.testing.assert_array_equal(
+                    stormy.tables["table"].layers["nimbus"], calm.tables["table"].layers["nimbus"]
+                )
+                with pytest.raises(ConnectionError, match="no result in 5 s in each of") as caught:
+                    nimbus.tl.score(stormy, model=freezer(tmp_path, 2), **options)
+                assert "tile 0 of 'a_labels' (rows 0:" in "".join(caught.value.__notes__)
+                assert all(map(frozen, pids))
+        finally:
+            for pid in filter(frozen, pids):
+                os.kill(pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +26,6 @@ from .measure import (
     score_weights,
 )
 from .planes import channel_planes, image_window, network_input, tile_mask
-from .predictors import DEVICE_LOCK
 from .source import FieldSource
 
 Aggregate = Literal["cell", "interior"]
@@ -82,7 +82,7 @@ def score_tile(
     interior = sparse.csc_array(weights.multiply(_written(seen.mask, tile).reshape(1, -1)))
     origin = _union(seen.window, intensity_window(source.grid, box))
     scores, interiors, intensities = [], [], []
-    for group in source.channel_groups(plan.group_size):
+    for group in source.channel_groups(_group_size(tile, predictor, plan)):
         raw = source.read_image(group, origin)
         intensity, intensity_area = intensity_sums(raw, cells, source.grid, origin)
         intensities.append(intensity)
@@ -107,11 +107,17 @@ def tile_maps(source: FieldSource, tile: Tile, predictor: Predictor, plan: Score
     """Probabilities of the tile's write box, mean over the views, axes ``(c, y, x)``."""
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
     groups = []
-    for group in source.channel_groups(plan.group_size):
+    for group in source.channel_groups(_group_size(tile, predictor, plan)):
         raw = source.read_image(group, seen.window)
         maps = list(_maps(raw, group, seen.window, seen, predictor))
         groups.append(np.mean(maps, axis=0, dtype=np.float32))
     return np.concatenate(groups)
+
+
+def _group_size(tile: Tile, predictor: Predictor, plan: ScorePlan) -> int:
+    """Channels that go to the device together: with all their views they fill it."""
+    fitting = predictor.fitting(math.prod(tile.read.shape))
+    return max(plan.group_size, -(-fitting // len(plan.views)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +150,7 @@ def _maps(
     )
     planes = network_input(channels, seen.mask, tile, source.grid.network_shape)
     total: FloatMaps | None = None
-    with DEVICE_LOCK:
+    with predictor.lock:
         for view in predictor.each_view(planes, plan.views):
             one = _written(view, tile)
             if plan.each_view:

@@ -12,15 +12,13 @@ import nimbus.model as models
 from nimbus.core.scalerule import ScaleRule
 from nimbus.model import CallablePredictor, ModelCard, Predictor
 from nimbus.model.callable import ModelFunction
+from nimbus.model.manydevices import ManyDevices
 from nimbus.model.registry import card_beside
 
 from .files import here
 
 Model: TypeAlias = str | Path | ModelFunction
 """A registered name, a path (``.safetensors`` or a published ``.pt``), or a callable."""
-
-DEVICE_LOCK = threading.Lock()
-"""Held while the device works: other threads of this process read ahead meanwhile."""
 
 PAPER_RULE = ScaleRule(0.9999)
 """Rumberger, Greenwald et al. 2025: the 99.99th percentile over all pixels of the data set."""
@@ -124,6 +122,8 @@ def described_device(spec: PredictorSpec) -> str:
     if callable(spec.model):  # which must work where PyTorch is not installed
         return "callable"
     predictor = predictor_for(spec)
+    if isinstance(predictor, ManyDevices):
+        predictor = predictor.predictors[0]
     if isinstance(predictor, models.NetPredictor):
         return f"{predictor.device.type} {predictor.dtype}".replace("torch.", "")
     return type(predictor).__name__
@@ -141,7 +141,7 @@ def _net_predictor(spec: PredictorSpec) -> Predictor:
             "every worker must see the same weights"
         )
     precision: Any = spec.precision
-    return models.make_predictor(
+    return models.predictor_of_all(
         loaded.net, device=spec.device, precision=precision, batch_size=spec.batch_size
     )
 

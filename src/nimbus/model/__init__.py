@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .device import available_devices, choose_device, choose_dtype
     from .load import LoadedModel, load_model
     from .onnx import export_onnx
-    from .predictor import NetPredictor, make_predictor
+    from .predictor import NetPredictor, make_predictor, predictor_of_all
     from .state import CheckpointError
     from .unet import UNet
 
@@ -37,6 +37,7 @@ _LAZY = {
     "load_checkpoint": "checkpoint",
     "load_model": "load",
     "make_predictor": "predictor",
+    "predictor_of_all": "predictor",
     "save_checkpoint": "checkpoint",
 }
 
@@ -63,6 +64,7 @@ __all__ = [
     "load_checkpoint",
     "load_model",
     "make_predictor",
+    "predictor_of_all",
     "save_checkpoint",
 ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .predicting import Predictor
+from .predicting import HOST_LOCK, Predictor
 from .views import View
 
 ModelFunction: TypeAlias = Callable[[NDArray[np.float32]], Any]
@@ -55,6 +56,15 @@ class CallablePredictor(Predictor):
                 for part in np.split(seen, range(self.batch_size, len(seen), self.batch_size))
             ]
             yield np.ascontiguousarray(view.invert(np.concatenate(parts)))
+
+    def fitting(self, n_pixels: int) -> int:  # noqa: ARG002 - of any size
+        """`batch_size`."""
+        return self.batch_size
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """One for all functions: they may use the processor as they like."""
+        return HOST_LOCK
 
 
 def _checked(answer: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:

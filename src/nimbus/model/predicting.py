@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .views import IDENTITY, View
+
+HOST_LOCK = threading.Lock()
+"""Held while the processor works: other threads of this process read ahead meanwhile."""
 
 
 class Predictor(ABC):
@@ -24,8 +29,18 @@ class Predictor(ABC):
     ) -> Iterator[NDArray[np.float32]]:
         """Probabilities of one view after the other, turned back, axes ``(n, y, x)``.
 
-        One view is held at a time; the order is that of `views`.
+        The order is that of `views`. Where the device does not work ahead, one view is held at a
+        time.
         """
+
+    @abstractmethod
+    def fitting(self, n_pixels: int) -> int:
+        """Pairs of planes of so many pixels that go to the device at once."""
+
+    @property
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[object]:
+        """To be held while views are taken, so that two threads do not compete for the device."""
 
     def predict(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities without views, axes ``(n, 1, y, x)``."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -15,7 +17,9 @@ from torch import Tensor
 from .device import Precision, choose_device, choose_dtype
 from .fastnet import fast_unet
 from .fold import FoldedUNet
-from .predicting import Predictor
+from .link import Link, PlainLink, Waiting, link_to
+from .manydevices import ManyDevices
+from .predicting import HOST_LOCK, Predictor
 from .unet import UNet
 from .views import View
 
@@ -26,6 +30,9 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024
 """Pixels of a batch on a GPU; about 12 GB of features of the published network in bfloat16."""
+
+_ASKING = threading.Lock()
+"""Held while a device is asked for work, which takes no longer than Python needs to say it."""
 
 
 @dataclass
@@ -48,30 +55,72 @@ class NetPredictor(Predictor):
     batch_size
         Pairs of planes at once; by default one on a CPU, and up to `GPU_BATCH_PIXELS` elsewhere.
         Out of memory halves it for good.
+    link
+        Copies to the device and back; by default copies that wait.
     """
 
     network: Network
     device: torch.device
     dtype: torch.dtype = torch.float32
     batch_size: int | None = None
+    link: Link | None = None
     limit: BatchLimit = field(default_factory=BatchLimit, repr=False, compare=False)
 
     def each_view(
         self, planes: NDArray[np.float32], views: Sequence[View]
     ) -> Iterator[NDArray[np.float32]]:
-        """Probabilities of one view after the other, turned back, axes ``(n, y, x)``."""
-        there = torch.tensor(planes, device=self.device, dtype=self.dtype)
+        """Probabilities of one view after the other, turned back, axes ``(n, y, x)``.
+
+        A device that takes work ahead is asked for all views at once, and nothing waits for it
+        but the values: the next tile is asked for while those of this one are used.
+        """
+        link = self.link or PlainLink(self.device)
+        if link.queues:
+            for wait in self._asked(link, planes, views):
+                yield wait()
+            return
+        there = link.up(planes, self.dtype)
         for view in views:
-            with torch.inference_mode():
-                seen = turned(there, view)
-                parts = self._in_batches(seen)
-                back = turned_back(torch.cat(parts)[:, 0], view)
-                result: NDArray[np.float32] = back.contiguous().cpu().numpy()
-            yield result
+            yield link.back(*self._together(there, [view]))()
+
+    def fitting(self, n_pixels: int) -> int:
+        """Pairs of planes of so many pixels that go to the device at once."""
+        if self.batch_size is not None:
+            size = self.batch_size
+        elif self.device.type == "cpu":
+            size = 1
+        else:
+            size = max(1, GPU_BATCH_PIXELS // n_pixels)
+        return size if self.limit.size is None else min(size, self.limit.size)
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """That of the processor; none where the device takes work ahead."""
+        return nullcontext() if self.link is not None and self.link.queues else HOST_LOCK
+
+    def _asked(
+        self, link: Link, planes: NDArray[np.float32], views: Sequence[View]
+    ) -> list[Waiting]:
+        """All views, asked for: those of one shape fill batches together."""
+        waiting: dict[int, Waiting] = {}
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with _ASKING, exact:  # TF32 would make float32 as coarse as float16
+            there = link.up(planes, self.dtype)
+            for group in _of_one_shape(planes.shape[-2:], views):
+                seen = self._together(there, [views[k] for k in group])
+                waiting |= {k: link.back(one) for k, one in zip(group, seen, strict=True)}
+        return [waiting[k] for k in range(len(views))]
+
+    def _together(self, planes: Tensor, views: Sequence[View]) -> list[Tensor]:
+        """Probabilities ``(n, y, x)`` of views of one shape, on the device."""
+        with torch.inference_mode():
+            seen = torch.cat([turned(planes, view) for view in views])
+            parts = torch.split(torch.cat(self._in_batches(seen))[:, 0], len(planes))
+            return [turned_back(part, view) for part, view in zip(parts, views, strict=True)]
 
     def _in_batches(self, planes: Tensor) -> list[Tensor]:
         parts: list[Tensor] = []
-        start, size = 0, self._first_size(planes)
+        start, size = 0, self.fitting(planes.shape[-2] * planes.shape[-1])
         while start < len(planes):
             batch = planes[start : start + size]
             try:
@@ -84,15 +133,6 @@ class NetPredictor(Predictor):
                 continue
             start += len(batch)
         return parts
-
-    def _first_size(self, planes: Tensor) -> int:
-        if self.batch_size is not None:
-            size = self.batch_size
-        elif self.device.type == "cpu":
-            size = 1
-        else:
-            size = max(1, GPU_BATCH_PIXELS // (planes.shape[-2] * planes.shape[-1]))
-        return size if self.limit.size is None else min(size, self.limit.size)
 
     def _halved(self, size: int) -> int:
         if self.limit.size is None:
@@ -139,7 +179,23 @@ def make_predictor(
     if where.type == "cpu" and dtype == torch.float32:
         return NetPredictor(fast_unet(net), where, dtype, batch_size)
     network = FoldedUNet(net).to(device=where, dtype=dtype).eval()
-    return NetPredictor(network, where, dtype, batch_size)
+    return NetPredictor(network, where, dtype, batch_size, link_to(where))
+
+
+def predictor_of_all(
+    net: UNet, *, device: str | None, precision: Precision, batch_size: int | None
+) -> Predictor:
+    """:func:`make_predictor`; on all GPUs in turn where there are some and none is chosen."""
+    chosen = choose_device(device)
+    n_devices = torch.cuda.device_count() if chosen.type == "cuda" else 1
+    names = [f"cuda:{k}" for k in range(n_devices)] if n_devices > 1 else [device]
+    if chosen.index is not None:
+        names = [device]
+    each = [
+        make_predictor(net, device=name, precision=precision, batch_size=batch_size)
+        for name in names
+    ]
+    return each[0] if len(each) == 1 else ManyDevices(tuple(each))
 
 
 def turned(x: Tensor, view: View) -> Tensor:
@@ -156,3 +212,11 @@ def turned_back(x: Tensor, view: View) -> Tensor:
 def _flipped(x: Tensor, view: View) -> Tensor:
     axes = [axis for axis, flip in ((-2, view.flip_y), (-1, view.flip_x)) if flip]
     return x.flip(axes) if axes else x
+
+
+def _of_one_shape(shape: Sequence[int], views: Sequence[View]) -> list[list[int]]:
+    """Positions of views whose images have one shape: all of them where images are square."""
+    if shape[0] == shape[1]:
+        return [list(range(len(views)))]
+    groups = [[k for k, view in enumerate(views) if view.transpose == t] for t in (False, True)]
+    return [group for group in groups if group]
