@@ -53,7 +53,8 @@ def score(
         option(_FIELDS, "Micrometres per pixel of the images, where the files do not say."),
     ] = None,
     channels: Annotated[
-        list[str] | None, option(_FIELDS, "Channels to score; all by default. Several: CD3,CD8")
+        list[str] | None,
+        option(_FIELDS, "Channels to score, all by default; others get none. Several: CD3,CD8"),
     ] = None,
     image_key: Annotated[
         str | None, option(_FIELDS, "Image of the store; that of the same stem by default.")

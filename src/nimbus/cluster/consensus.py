@@ -57,11 +57,6 @@ class Consensus:
     consensus_linkage: NDArray[np.float64]
 
     @property
-    def occupied(self) -> BoolArray:
-        """Which nodes hold a cell, ``(node,)``."""
-        return np.asarray(self.labels != EMPTY)
-
-    @property
     def n_metaclusters(self) -> int:
         """Number of metaclusters."""
         return int(self.labels.max()) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,21 +33,6 @@ class Grid:
     def n_nodes(self) -> int:
         """Number of nodes."""
         return self.rows * self.columns
-
-    def checked(self) -> Grid:
-        """The same grid.
-
-        Raises
-        ------
-        ValueError
-            A side without nodes.
-        """
-        if self.rows < 1 or self.columns < 1:
-            raise ValueError(
-                f"grid=({self.rows}, {self.columns}) has no nodes; both sides must be at least 1, "
-                "as in grid=(16, 16)"
-            )
-        return self
 
     def positions(self) -> NDArray[np.int64]:
         """Row and column of each node, ``(node, 2)``."""
@@ -82,3 +68,24 @@ class Grid:
         columns = np.abs(first % self.columns - second % self.columns)
         touching: BoolArray = np.maximum(rows, columns) <= 1
         return touching
+
+
+def grid_of(sides: Sequence[int]) -> Grid:
+    """The grid of that many rows and columns.
+
+    Raises
+    ------
+    TypeError
+        Not two numbers.
+    ValueError
+        A side without nodes.
+    """
+    if not isinstance(sides, Sequence) or len(sides) != 2:
+        raise TypeError(f"grid must be rows and columns, as in grid=(16, 16), not {sides!r}")
+    rows, columns = (int(side) for side in sides)
+    if rows < 1 or columns < 1:
+        raise ValueError(
+            f"grid=({rows}, {columns}) has no nodes; both sides must be at least 1, as in "
+            "grid=(16, 16)"
+        )
+    return Grid(rows, columns)

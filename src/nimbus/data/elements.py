@@ -15,6 +15,16 @@ from nimbus._keys import Attrs
 from .fields import IMAGE_SUFFIX, LABELS_SUFFIX
 
 
+def require_sdata(given: object) -> None:
+    """Raise ``TypeError`` for anything but a SpatialData object."""
+    if not isinstance(given, SpatialData):
+        raise TypeError(
+            "a SpatialData object with images and labels is needed, not "
+            f"{type(given).__name__}; nimbus.io.read_fovs makes one of folders of TIFFs, "
+            "nimbus.io.read_store reads one from a store"
+        )
+
+
 def element_level(element: DataArray | DataTree, scale: str | None = None) -> DataArray:
     """One resolution of an element; the finest where `scale` is ``None``.
 

@@ -25,6 +25,9 @@ _TOLERANCE = 1e-3
 _USUAL_UM = (0.1, 4.0)
 """Pixel sizes outside this range are probably a mistake of unit."""
 
+_POSSIBLE_UM = (0.001, 100.0)
+"""Pixels outside this range show no cells: the image would be blown up, or vanish."""
+
 _MICROMETER_NAMES = frozenset(
     {
         "um",
@@ -137,7 +140,7 @@ def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float 
     Raises
     ------
     ValueError
-        It is unknown, not above 0, or differs between x and y.
+        It is unknown, not between 0.001 and 100, or differs between x and y.
     """
     size = known_pixel_size_um(sdata, image_key, system) if given is None else float(given)
     if size is None:
@@ -149,6 +152,12 @@ def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float 
         )
     if not (math.isfinite(size) and size > 0):
         raise ValueError(f"pixel_size must be a number above 0 (micrometres), not {size}")
+    if not _POSSIBLE_UM[0] <= size <= _POSSIBLE_UM[1]:
+        raise ValueError(
+            f"image {image_key!r} would have pixels of {size:g} micrometres, which show no cells; "
+            "pixel_size= is in micrometres per pixel: 0.5, not 500 (nanometres) or 0.0005 "
+            "(millimetres)"
+        )
     if not _USUAL_UM[0] <= size <= _USUAL_UM[1]:
         warnings.warn(
             f"image {image_key!r} has pixels of {size:g} micrometres, outside the usual range "

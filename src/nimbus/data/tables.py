@@ -49,12 +49,16 @@ def find_table(sdata: SpatialData, table_key: str) -> AnnData | None:
     table = sdata.tables.get(table_key)
     if table is None or table.n_obs == 0:
         return None
-    if "spatialdata_attrs" not in table.uns:
+    _require_annotation(table, table_key)
+    return table
+
+
+def _require_annotation(table: AnnData, table_key: str) -> None:
+    if TableModel.ATTRS_KEY not in table.uns:
         raise ValueError(
             f"table {table_key!r} does not annotate labels (no uns['spatialdata_attrs']); pass "
-            "table_key= with a new name, or parse it with spatialdata.models.TableModel"
+            "another table_key=, or parse it with spatialdata.models.TableModel"
         )
-    return table
 
 
 def region_rows(table: AnnData) -> dict[str, tuple[NDArray[np.intp], NDArray[np.int64]]]:
@@ -208,6 +212,7 @@ def annotated_labels(
     ValueError
         One that was asked for is not annotated, or none is.
     """
+    _require_annotation(table, table_key)
     regions = list(region_rows(table))
     if wanted is not None:
         asked = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -251,10 +256,14 @@ def table_of(data: AnnData | SpatialData, table_key: str) -> AnnData:
 
     Raises
     ------
+    TypeError
+        It is neither.
     ValueError
         The object has no table of that name.
     """
     if isinstance(data, AnnData):
         return data
+    if not isinstance(data, SpatialData):
+        raise TypeError(f"an AnnData or SpatialData object is needed, not {type(data).__name__}")
     require_known("table", [table_key], list(data.tables))
     return data.tables[table_key]

@@ -15,6 +15,7 @@ from nimbus._types import AnyArray
 from nimbus.data.annotations import FOV, INSTANCE
 from nimbus.data.cellrows import field_name
 from nimbus.data.celltypes import CELL_TYPE, COLOR, no_types
+from nimbus.data.elements import require_sdata
 from nimbus.data.groups import group_colors, group_key, groups_of
 from nimbus.data.layers import named_columns
 from nimbus.data.outlines import Polygon
@@ -78,6 +79,8 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ValueError
         An unknown table, column, layer or element.
     FileExistsError
@@ -96,6 +99,7 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
     >>> path.name, len(read_qupath_types(path)) == sdata["table"].n_obs
     ('fov0.geojson', True)
     """
+    require_sdata(sdata)
     require_object_type(object_type)
     table = table_of(sdata, table_key)
     wanted = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)

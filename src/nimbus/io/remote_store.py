@@ -52,6 +52,10 @@ def read_store(
         Arguments of that library, such as ``{"anon": True}`` for a public bucket. What the
         environment says (``AWS_PROFILE``, ``AWS_ENDPOINT_URL``) is known to it.
 
+    Returns
+    -------
+    The images, labels and tables of the store; of a folder all its elements.
+
     Raises
     ------
     FileNotFoundError

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from nimbus._check import require_known
 from nimbus._types import AnyArray
 from nimbus.data.cellrows import field_name
-from nimbus.data.elements import channel_names, element_array, pair_elements
+from nimbus.data.elements import channel_names, element_array, pair_elements, require_sdata
 from nimbus.data.groups import group_key, groups_of
 from nimbus.data.layers import named_columns
 from nimbus.data.ongrid import labels_on_image
@@ -110,6 +110,8 @@ def write_mantis(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ValueError
         An unknown table, column, layer, channel or element, image and labels that do not lie on
         each other, or a channel that is called like a file of the project.
@@ -132,6 +134,7 @@ def write_mantis(  # noqa: PLR0913 - the public signature
     >>> sorted(path.name for path in (folder / "fov0").glob("*.tiff"))
     ['CD3.tiff', 'cell_segmentation.tiff', 'population_mask.tiff']
     """
+    require_sdata(sdata)
     table = table_of(sdata, table_key)
     wanted = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)
     pairs = pair_elements(sdata, image_key=image_key, labels_key=wanted)

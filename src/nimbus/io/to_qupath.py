@@ -16,6 +16,7 @@ from nimbus._keys import Layers
 from nimbus._types import AnyArray
 from nimbus.data.annotations import FOV, MARKER
 from nimbus.data.cellrows import field_name
+from nimbus.data.elements import require_sdata
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.outlines import Polygon
 from nimbus.data.tables import annotated_labels, region_rows, table_of
@@ -79,6 +80,8 @@ def write_qupath(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ValueError
         An unknown table, layer, marker or element, labels that are none of 1, 0, -1, or no label at
         all.
@@ -98,6 +101,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     >>> path.name, len(nimbus.io.read_qupath(path)) == sdata["table"].n_obs
     ('CD3.geojson', True)
     """
+    require_sdata(sdata)
     require_object_type(object_type)
     table = table_of(sdata, table_key)
     labels_keys = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from spatialdata import SpatialData
 
 from nimbus._optional import required_module
+from nimbus.data.elements import require_sdata
 from nimbus.data.groups import group_colors, group_key, groups_of
 from nimbus.data.part import Span
 from nimbus.data.tables import annotated_labels, table_of
@@ -89,6 +90,8 @@ def celltypes(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ImportError
         spatialdata-plot is not installed.
     ValueError
@@ -103,6 +106,7 @@ def celltypes(  # noqa: PLR0913 - the public signature
     >>> ax.get_title()
     'fov0'
     """
+    require_sdata(sdata)
     required_module("spatialdata_plot", extra="plot")
     table = table_of(sdata, table_key)
     wanted = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)

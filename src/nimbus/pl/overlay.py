@@ -16,7 +16,7 @@ from spatialdata import SpatialData
 from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
-from nimbus.data.elements import channel_names, pair_elements
+from nimbus.data.elements import channel_names, pair_elements, require_sdata
 from nimbus.data.layers import layer_names, marker_values
 from nimbus.data.part import Part, Span, placed_field, read_part
 from nimbus.data.tables import annotated_labels, find_table, region_rows
@@ -100,6 +100,8 @@ def overlay(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ValueError
         Unknown channel, layer or element; several fields and no choice; limits that hold no part of
         the image.
@@ -112,6 +114,7 @@ def overlay(  # noqa: PLR0913 - the public signature
     >>> [ax.get_title() for ax in axes]
     ['CD3', 'mask', 'truth']
     """
+    require_sdata(sdata)
     names = [channel] if isinstance(channel, str) else list(channel)
     layers = [layer] if isinstance(layer, str) else list(layer or ())
     table = find_table(sdata, table_key)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from spatialdata import SpatialData
 
 from nimbus._keys import Layers
+from nimbus.data.elements import require_sdata
 from nimbus.data.sources import Request, open_field, to_world, wanted_channels
 from nimbus.data.store import require_writable, write_table
 from nimbus.data.tables import RegionRows, aligned, new_table
@@ -69,6 +70,8 @@ def integrate(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ValueError
         Elements that do not exist, are ambiguous, or do not lie on each other.
 
@@ -80,6 +83,7 @@ def integrate(  # noqa: PLR0913 - the public signature
     >>> sdata.tables["table"].layers["integrated"].dtype
     dtype('float32')
     """
+    require_sdata(sdata)
     require_nan_rule(nan)
     if write:
         require_writable(sdata)

@@ -9,7 +9,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import require_known
 from nimbus.core.scalerule import ScaleRule
-from nimbus.data.elements import channel_names, image_names
+from nimbus.data.elements import channel_names, image_names, require_sdata
 from nimbus.data.scales import By, compute_scales, store_scales, warn_without_signal
 from nimbus.engine.predictors import Model, describe_model
 from nimbus.engine.run import default_jobs
@@ -66,6 +66,8 @@ def normalize(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        No SpatialData object.
     ValueError
         No image, an unknown name, a quantile outside (0, 1], or NaN and infinite pixels.
 
@@ -79,6 +81,7 @@ def normalize(  # noqa: PLR0913 - the public signature
     >>> sorted(scales)
     ['CD3', 'CD8']
     """
+    require_sdata(sdata)
     require_nan_rule(nan)
     rule = describe_model(model).card.scale
     if quantile is not None:

@@ -13,7 +13,7 @@ from spatialdata import SpatialData
 from nimbus._keys import Layers, Suffix
 from nimbus._types import BoolArray, IntArray
 from nimbus.cluster.assign import NO_NODE, Assignment, assign_nodes
-from nimbus.cluster.grid import Grid
+from nimbus.cluster.grid import Grid, grid_of
 from nimbus.cluster.rows import Rows, gather
 from nimbus.cluster.sample import stratified_sample
 from nimbus.cluster.survey import survey, surveyed
@@ -124,6 +124,8 @@ def cluster(  # noqa: PLR0913 - the public signature
 
     Raises
     ------
+    TypeError
+        A grid of other than two sides.
     ValueError
         An unknown layer, key, marker, column or group, a grid without nodes, options that do not
         fit the solver, markers without any value, or more metaclusters than nodes.
@@ -137,7 +139,7 @@ def cluster(  # noqa: PLR0913 - the public signature
     [20, 20, 20]
     """
     table = table_of(adata, table_key)
-    nodes = Grid(*(int(side) for side in grid)).checked()
+    nodes = grid_of(grid)
     chosen = choose_solver(solver, solver_options, device, random_state)
     _require_possible(nodes, n_metaclusters, max_train_cells, restrict_to, key_added)
     given = read_input(

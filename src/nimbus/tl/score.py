@@ -9,6 +9,7 @@ from pathlib import Path
 from spatialdata import SpatialData
 
 from nimbus._keys import Layers
+from nimbus.data.elements import require_sdata
 from nimbus.data.sources import Request
 from nimbus.data.store import require_writable, store_claimed, write_image, write_table
 from nimbus.data.targets import find_target
@@ -138,7 +139,7 @@ def score(  # noqa: PLR0913 - the public signature
         Elements that do not exist, are ambiguous or do not lie on each other; an unknown pixel
         size; NaN and infinite pixels; weights that are refused; a `resume` folder of another run.
     TypeError
-        Labels that are not integers.
+        No SpatialData object, or labels that are not integers.
     OSError
         A chunk that cannot be read, a store that cannot be written, or another process that
         works with the same store or `resume` folder.
@@ -152,6 +153,7 @@ def score(  # noqa: PLR0913 - the public signature
     >>> bool((scores >= 0).all() and (scores <= 1).all())
     True
     """
+    require_sdata(sdata)
     settings = Settings(
         model, tta, uncertainty, aggregate, device, precision, tile_size, batch_size, resume
     ).checked()

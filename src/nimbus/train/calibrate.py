@@ -22,7 +22,15 @@ STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``slope * logit + intercept`` is the calibrated logit of a pixel."""
+    """``slope * logit + intercept`` is the calibrated logit of a pixel.
+
+    Parameters
+    ----------
+    slope
+        Above 0; below 1 for a network that is too sure of itself.
+    intercept
+        Below 0 for one that calls too many cells positive.
+    """
 
     slope: float
     intercept: float
@@ -57,6 +65,10 @@ def calibrate(
     largest_share
         Samples of which more of the cells are positive are left out: where stains of all cells are
         more frequent than in a user's panel, they make doubtful cells of other channels positive.
+
+    Returns
+    -------
+    Slope and intercept, for :func:`folded`.
     """
     batches = (b.to(device) for b in sampler.in_order(size=BATCH, every=every))
     if augment is not None:
@@ -80,6 +92,17 @@ def calibrate(
 
 def folded(net: UNet, calibration: Calibration) -> UNet:
     """A copy of `net` whose logits are calibrated: the line is folded into its last layer.
+
+    Parameters
+    ----------
+    net
+        Left as it is.
+    calibration
+        Of this network.
+
+    Returns
+    -------
+    The network, to be saved and scored with as any other.
 
     Examples
     --------

@@ -40,16 +40,10 @@ class Batch:
     labels: Tensor
     source: Tensor
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
-        """The batch on `device`; a pinned one is copied while work goes on with `non_blocking`."""
-        return Batch(*(t.to(device, non_blocking=non_blocking) for t in self._tensors()))
-
-    def pinned(self) -> Batch:
-        """The batch in memory that a GPU can read on its own; needs one."""
-        return Batch(*(tensor.pin_memory() for tensor in self._tensors()))
-
-    def _tensors(self) -> tuple[Tensor, ...]:
-        return self.planes, self.masks, self.ids, self.labels, self.source
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on `device`."""
+        every = (self.planes, self.masks, self.ids, self.labels, self.source)
+        return Batch(*(tensor.to(device) for tensor in every))
 
 
 class TileSampler:
