@@ -11,6 +11,7 @@ import pytest
 
 from nimbus.cli import _group, _jsonlog, _report
 from nimbus.cli._jsonlog import JsonLines, without_option
+from support.typed import make_table
 
 
 def lines(path):
@@ -42,6 +43,27 @@ def test_a_run_tells_start_settings_progress_result_and_end(nimbus, weights, sto
     assert told[-1]["outcome"] == "done"
     times = [datetime.fromisoformat(line["time"]) for line in told]
     assert times == sorted(times)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_clustering_tells_its_passes_and_the_cells_that_have_a_node(nimbus, tmp_path):
+    table = make_table(200)
+    table.write_h5ad(tmp_path / "cells.h5ad")
+    log = tmp_path / "run.jsonl"
+    small = ("--grid", 4, 4, "--n-metaclusters", 6)
+    result = nimbus("cluster", tmp_path / "cells.h5ad", *small, "--log-json", log)
+    assert result.exit_code == 0, result.stderr
+    told = lines(log)
+    last = {line["work"]: line for line in told if line["event"] == "progress"}
+    assert list(last) == ["sample", "map", "last passes", "nodes of cells"]
+    for line in last.values():
+        assert line["done"] == line["total"] > 0
+        assert line["seconds_left"] == 0
+    assert last["map"]["unit"] == "passes"
+    assert last["nodes of cells"]["cells"] == table.n_obs
+    assert kinds(log)[:2] == ["start", "settings"]
+    assert kinds(log)[-2:] == ["result", "end"]
+    assert told[-2]["cells"] == table.n_obs
 
 
 def test_an_error_is_told_and_ends_the_log(nimbus, tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 
+import dask.array as da
 import numpy as np
 import pytest
 import spatialdata
 
 import nimbus
+from nimbus.data.checksums import add_checksums
 from nimbus.engine.recordlog import open_log
 from support.tissue import brightness, draw_sdata
 
@@ -71,6 +73,37 @@ def test_a_damaged_chunk_is_named_and_what_was_finished_is_kept(store, tmp_path,
         again.tables["table"].layers["nimbus"], whole.tables["table"].layers["nimbus"]
     )
     assert torch
+
+
+def test_a_flipped_bit_that_decodes_is_named_where_there_are_checksums(tmp_path):
+    sdata = draw_sdata([(64, 64)])
+    sdata.images["a_image"].data = da.from_array(
+        np.random.default_rng(0).integers(0, 60000, (2, 64, 64)).astype("u2"), chunks=(1, 32, 32)
+    )  # noise is stored as it is: any bit of it decodes
+    found = []
+    for name, sealed in (("plain", False), ("sealed", True)):
+        store = tmp_path / f"{name}.zarr"
+        sdata.write(store)
+        if sealed:
+            add_checksums(store)
+        calm = spatialdata.read_zarr(store)
+        nimbus.tl.score(calm, **QUIET, model=brightness)
+        scores = calm.tables["table"].layers["nimbus"]
+        victim = chunk_of(store, 1, 1, 0)
+        data = bytearray(victim.read_bytes())
+        data[len(data) // 2] ^= 64
+        victim.write_bytes(bytes(data))
+        try:
+            nimbus.tl.score(spatialdata.read_zarr(store), **QUIET, model=brightness)
+        except OSError as error:
+            found.append(str(error))
+        else:
+            found.append("read")
+    assert found[0] == "read", "proves nothing: the bit was noticed without checksums"
+    assert "element 'a_image' cannot be read at rows" in found[1]
+    assert "checksum" in found[1]
+    assert str(victim) in found[1]
+    assert np.isfinite(scores).all()
 
 
 def test_names_with_blanks_and_unicode_are_read_and_written(store):

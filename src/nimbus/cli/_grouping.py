@@ -13,6 +13,7 @@ from anndata import AnnData
 
 import nimbus
 from nimbus._keys import Suffix
+from nimbus._progress import tell
 from nimbus.data.clusters import nodes_of, record_of
 from nimbus.data.tables import table_of
 
@@ -152,6 +153,7 @@ def _run(
 ) -> str:
     """Read, run, write back what was touched, and tell."""
     _check_output(run)
+    tell("settings", **run.wanted)
     data = opened(run.store)
     try:
         verb(data, **run.wanted)
@@ -165,6 +167,7 @@ def _run(
         with written_whole(run.table) as part:
             export(table, part, layer=run.wanted["layer"])
         written.append(f"wrote {run.table}")
+    tell("result", cells=table.n_obs, markers=table.n_vars, written=written)
     return "\n".join([as_text(table, prefix), "", *written])
 
 

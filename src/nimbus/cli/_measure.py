@@ -14,6 +14,7 @@ from spatialdata import SpatialData
 import nimbus
 from nimbus._keys import Obs
 from nimbus._progress import tell
+from nimbus.data.checksums import add_checksums
 from nimbus.data.tables import table_of
 from nimbus.engine.resume import ResumeError
 from nimbus.io.stores import open_store
@@ -104,6 +105,7 @@ def _score_folders(run: Run, journal: Path | None) -> SpatialData:
     nimbus.tl.score(sdata, **run.wanted, resume=journal)
     with written_whole(outputs.target) as part:
         sdata.write(part)
+        add_checksums(part)
     return sdata
 
 

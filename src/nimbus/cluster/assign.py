@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._progress import with_progress
 from nimbus._types import BoolArray, IntArray
 
 from .batchmap import NodeSums, node_sums, summed
 from .codebook import Codebook, distances, nearness
 from .grid import Grid
-from .rows import Rows, Values, complete
+from .rows import Rows, Values, complete, spans
 
 NO_NODE = -1
 """Node of a cell that misses a value."""
@@ -151,7 +152,16 @@ def assign_nodes(
     >>> found.node, found.distance, found.quantisation_error
     (array([ 0, -1,  1], dtype=int32), array([0.25,  nan, 0.  ], dtype=float32), 0.125)
     """
-    parts = list(rows.map(make_assign(codebook, grid), kept))
+    parts = list(
+        with_progress(
+            rows.map(make_assign(codebook, grid), kept),
+            total=len(spans(rows.shape[0], kept)),
+            description="nodes of cells",
+            unit="spans",
+            show=False,
+            cells_of=lambda part: part.node.size,
+        )
+    )
     sums = summed((part.sums for part in parts), n_nodes=grid.n_nodes, n_markers=rows.shape[1])
     among = slice(None) if kept is None else kept
     node = np.full(rows.shape[0], NO_NODE, dtype=np.int32)

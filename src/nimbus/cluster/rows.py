@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from nimbus._progress import with_progress
 from nimbus._types import BoolArray, IntArray
 
 from .blas import one_blas_thread
@@ -163,7 +164,16 @@ def complete(values: Values) -> BoolArray:
 
 def gather(rows: Rows, kept: BoolArray | None, *, n_jobs: int | None = None) -> ArrayRows:
     """The kept rows in memory, as float32."""
-    parts = list(rows.map(_itself, kept))
+    parts = list(
+        with_progress(
+            rows.map(_itself, kept),
+            total=len(spans(rows.shape[0], kept)),
+            description="sample",
+            unit="spans",
+            show=False,
+            cells_of=len,
+        )
+    )
     values = np.concatenate(parts) if parts else np.zeros((0, rows.shape[1]), dtype=np.float32)
     return ArrayRows(values, n_jobs=n_jobs)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._progress import with_progress
 from nimbus._types import BoolArray, FloatArray
 
 from .batchmap import NumpyPass, Pass, batch_step, summed
@@ -17,6 +19,8 @@ from .grid import Grid
 from .relocation import in_layout, relocate
 from .rows import ArrayRows, Rows, Values, complete
 from .survey import Moments, moments, summed_moments
+
+Step = TypeVar("Step")
 
 DISCOUNTS = (0.0, 0.0, 0.0, 0.5, 0.5)
 """Of each relocation: first where the error falls most, then also for small groups of cells."""
@@ -169,15 +173,20 @@ def train_som(
     some = np.concatenate(list(rows.map(Thin(every), kept)))
     few = Steps(ArrayRows(some, n_jobs=rows.n_jobs), grid, None, make_pass)
     book = start_codebook(found, grid, importance)
-    for sigma in settings.sigmas(grid):
-        book = few.step(book, float(sigma))
+    for sigma in _told(settings.sigmas(grid).tolist(), "map"):
+        book = few.step(book, sigma)
     layout = book
     if settings.relocate:
         book = _relocated(some, few, layout)
     many = few if every == 1 else Steps(rows, grid, kept, make_pass)
-    for _ in range(settings.n_kmeans_steps):
+    for _ in _told(range(settings.n_kmeans_steps), "last passes"):
         book = many.step(book, 0.0)
     return Som(grid, book, layout)
+
+
+def _told(passes: Sequence[Step], work: str) -> Iterator[Step]:
+    """The same passes, each told to whoever listens when it is done."""
+    return with_progress(passes, total=len(passes), description=work, unit="passes", show=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
