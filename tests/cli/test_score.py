@@ -117,6 +117,10 @@ def test_folders_become_a_store_with_images_labels_and_table(nimbus, folders, we
     assert np.isfinite(table.layers["nimbus"]).all()
     assert f"{table.n_obs} cells" in result.output
     assert names_beside(out) == ["cohort.zarr", "image_data", "segmentation"]
+    chunk = next(path for path in (out / "images").rglob("c/*/*/*") if path.is_file())
+    chunk.write_bytes(bytes([chunk.read_bytes()[0] ^ 1]) + chunk.read_bytes()[1:])
+    with pytest.raises(ValueError, match="checksum do not match"):
+        [np.asarray(image) for image in read(out).images.values()]
 
 
 def test_folders_that_do_not_say_their_pixel_size_are_refused(nimbus, folders, weights, tmp_path):

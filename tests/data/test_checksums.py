@@ -68,6 +68,15 @@ def test_any_changed_byte_is_noticed(tmp_path, at):
         zarr.open_array(path / "images" / "scaled" / "s0")[:]
 
 
+def test_shards_are_left_as_they_are(tmp_path):
+    options = {"shape": (8, 8), "shards": (8, 8), "chunks": (4, 4), "dtype": "u1"}
+    array = zarr.create_array(tmp_path / "images" / "a", **options)
+    array[:] = np.arange(64).reshape(8, 8)
+    before = {f: f.read_bytes() for f in (tmp_path / "images" / "a").rglob("*") if f.is_file()}
+    add_checksums(tmp_path)
+    assert {file: file.read_bytes() for file in before} == before
+
+
 def test_a_table_may_be_written_afterwards(tmp_path):
     import nimbus
     from support.tissue import brightness

@@ -18,8 +18,9 @@ def add_checksums(store: Path) -> None:
 
     What SpatialData writes has none, and its writer takes no codecs. This one stands in the
     specification of Zarr 3: it comes last, so a chunk is followed by four bytes, and nothing is
-    compressed anew. Arrays that have checksums, and stores of Zarr 2, are left as they are. It must
-    not be stopped on its way: use it on a store that is not yet in its place.
+    compressed anew. Left as they are: arrays that have checksums; those in shards, whose chunks
+    could no longer be read one by one; stores of Zarr 2. It must not be stopped on its way: use it
+    on a store that is not yet in its place.
 
     Parameters
     ----------
@@ -41,13 +42,18 @@ def add_checksums(store: Path) -> None:
     for kind in ("images", "labels"):
         for file in sorted((store / kind).rglob(_METADATA)):
             node = json.loads(file.read_text())
-            if node["node_type"] == "array" and _CODEC not in node["codecs"]:
+            if node["node_type"] == "array" and _may_have(node["codecs"]):
                 for chunk in _chunks(file.parent):
                     _seal(chunk)
                 _rewrite(file, _with_codec(node))
                 done.add(file.parent.relative_to(store).as_posix())
     for file in (store, *(store / kind for kind in ("images", "labels"))):
         _rewrite_consolidated(file / _METADATA, store, done)
+
+
+def _may_have(codecs: list[dict[str, Any]]) -> bool:
+    """Whether an array of these codecs has no checksums yet, and chunks that are whole files."""
+    return not {"crc32c", "sharding_indexed"}.intersection(codec["name"] for codec in codecs)
 
 
 def _chunks(array: Path) -> list[Path]:
