@@ -1,13 +1,15 @@
 """Devices that take work ahead, in a fake on the processor; and a real one where there is one."""
 
 # ruff: noqa: E402 (PyTorch may be absent)
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from nimbus.model import VIEWS, make_predictor, predictor_of_all
-from nimbus.model.link import Link, PlainLink
+from nimbus.model.link import CudaLink, Link, PlainLink
 from nimbus.model.manydevices import ManyDevices
 from nimbus.model.predicting import HOST_LOCK
 from nimbus.model.predictor import NetPredictor
@@ -147,3 +149,76 @@ def test_a_gpu_gives_the_probabilities_of_the_processor(calibrated, precision):
     again = there.predict_views(planes, VIEWS)
     assert np.abs(again - here).max() < {"float32": 1e-4, "bfloat16": 0.1}.get(precision, 0.02)
     np.testing.assert_array_equal(there.predict_views(planes, VIEWS), again)
+
+
+class Streams:
+    """CUDA's streams and events as a list of what they were told; copies are made at once."""
+
+    def __init__(self, patch):
+        self.told, self.now = [], "run"
+        empty = torch.empty
+
+        def to(tensor, *where, non_blocking=False):
+            self.told.append(f"{'copy' if non_blocking else 'cast'} in {self.now}")
+            return tensor
+
+        def copy(tensor, other, non_blocking=False):
+            self.told.append(f"{'copy' if non_blocking else 'WAIT'} in {self.now}")
+            tensor.data = other.clone()
+
+        def pinned(*shape, pin_memory=False, **how):
+            assert pin_memory, "a copy from or to other memory waits"
+            return empty(*shape, **how)
+
+        def keep(tensor, stream):
+            self.told.append(f"kept for {stream.name}")
+
+        patch.setattr(torch, "empty", pinned)
+        patch.setattr(torch.Tensor, "to", to)
+        patch.setattr(torch.Tensor, "copy_", copy)
+        patch.setattr(torch.Tensor, "record_stream", keep)
+        patch.setattr(torch.cuda, "current_stream", lambda device: Stream(self, "run"))
+        patch.setattr(torch.cuda, "stream", self.within)
+        patch.setattr(torch.cuda, "Event", lambda blocking: Event(self))
+
+    @contextmanager
+    def within(self, stream):
+        before, self.now = self.now, stream.name
+        yield
+        self.now = before
+
+
+class Stream:
+    def __init__(self, streams, name):
+        self.streams, self.name = streams, name
+
+    def wait_stream(self, other):
+        self.streams.told.append(f"{self.name} waits for {other.name}")
+
+
+class Event:
+    def __init__(self, streams):
+        self.streams = streams
+
+    def record(self, stream):
+        self.streams.told.append(f"event in {stream.name}")
+
+    def synchronize(self):
+        self.streams.told.append("host waits")
+
+
+def test_streams_wait_for_each_other_and_the_host_for_the_last_alone():
+    with pytest.MonkeyPatch.context() as patch:
+        streams = Streams(patch)
+        link = CudaLink(CPU, Stream(streams, "up"), Stream(streams, "back"))
+        planes = drawn_planes(1, 8)
+        planes.flags.writeable = False
+        there = link.up(planes, torch.float32)
+        assert streams.told == ["copy in up", "cast in up", "run waits for up", "kept for run"]
+        streams.told.clear()
+        value = link.back(there)
+        assert streams.told == [
+            "back waits for run", "copy in back", "event in back", "kept for back"
+        ]  # fmt: skip
+        np.testing.assert_array_equal(value(), planes)
+        assert streams.told[-1] == "host waits"
