@@ -21,17 +21,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from cluster_data import AT_ONCE, RARE, plant
+from environments import CACHE, machine, markdown, python_with
 
 from nimbus.cluster.consensus import consensus_metaclusters
 
@@ -48,7 +47,7 @@ def main() -> None:
         return
     pythons = dict.fromkeys(given.methods, Path(sys.executable))
     if "flowsom" in given.methods:
-        pythons["flowsom"] = flowsom_python(given.cache)
+        pythons["flowsom"] = python_with(REQUIREMENTS, given.cache / "flowsom-0.2.2")
     settings = [(given.cells, 0.01, 0)]
     settings += [
         (given.quality_cells, flip, s) for flip in (0.01, 0.03) for s in range(given.seeds)
@@ -67,9 +66,8 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nimbus-benchmarks"
-    parser.add_argument("--cache", type=Path, default=cache, help="where environments are kept")
-    parser.add_argument("--work", type=Path, default=cache / "cluster", help="where cells are put")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where environments are kept")
+    parser.add_argument("--work", type=Path, default=CACHE / "cluster", help="where cells are put")
     parser.add_argument("--cells", type=int, default=1_000_000, help="of the timed run")
     parser.add_argument("--quality-cells", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, default=3)
@@ -78,18 +76,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--stream", type=int, default=0, help="cells of the memory test")
     return parser.parse_args()
-
-
-def flowsom_python(cache: Path) -> Path:
-    """Python of FlowSOM's own environment, made on first use."""
-    folder = cache / "flowsom-0.2.2"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        print(f"making {folder}; this takes minutes", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def run(python: Path, method: str, seed: int, given: argparse.Namespace) -> dict:
@@ -216,20 +202,6 @@ def write_backed(path: Path, n_cells: int) -> None:
             n = min(len(part), n_cells - start)
             noise = rng.normal(0, 0.005, (n, 50)).astype("f4")
             data[start : start + n] = np.clip(part[:n] + noise, 0, 1)
-
-
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].split(":")[1].strip() if lines else model
-    return f"{model}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
-
-
-def markdown(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -25,16 +25,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tifffile
 import torch
+from environments import CACHE, machine, markdown, python_with
 
 import nimbus
 from nimbus.core.boxes import Box
@@ -51,7 +50,7 @@ LARGEST_DIFFERENCE = 1e-4
 
 def main() -> None:
     given = arguments()
-    python = published_python(given.cache)
+    python = python_with(REQUIREMENTS, given.cache / "published-0.0.5")
     given.work.mkdir(parents=True, exist_ok=True)
     field = make_field(given)
     rows = []
@@ -76,10 +75,10 @@ def main() -> None:
             rows.append(row_of(given, task, published, ours, small))
             print(json.dumps(rows[-1]), flush=True)
     table = pd.DataFrame(rows)
-    print(f"\n{machine()}\n\n{markdown(table)}")
+    print(f"\n{machine()}, PyTorch {torch.__version__}\n\n{markdown(table)}")
     if given.table:
         with given.table.open("a", encoding="utf-8") as file:
-            file.write(f"\n{machine()}\n\n{markdown(table)}\n")
+            file.write(f"\n{machine()}, PyTorch {torch.__version__}\n\n{markdown(table)}\n")
     exact = table[(table.magnification == 20) & (table.precision == "float32")]
     if (exact.max_difference >= LARGEST_DIFFERENCE).any():
         sys.exit(f"cell scores differ by more than {LARGEST_DIFFERENCE}")
@@ -87,9 +86,8 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nimbus-benchmarks"
-    parser.add_argument("--cache", type=Path, default=cache, help="where environments are kept")
-    parser.add_argument("--work", type=Path, default=cache / "field", help="where images are put")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where environments are kept")
+    parser.add_argument("--work", type=Path, default=CACHE / "field", help="where images are put")
     parser.add_argument("--side", type=int, default=2048, help="rows and columns of the field")
     parser.add_argument("--channels", type=int, default=2, help="channels at magnification 20")
     parser.add_argument("--threads", type=int, default=2)
@@ -99,18 +97,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precisions", nargs="+", default=["float32"])
     parser.add_argument("--table", type=Path, help="Markdown file to add the rows to")
     return parser.parse_args()
-
-
-def published_python(cache: Path) -> Path:
-    """Python of the published tool's own environment, made on first use."""
-    folder = cache / "published-0.0.5"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        print(f"making {folder}; this takes minutes", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def make_field(given: argparse.Namespace) -> Path:
@@ -197,21 +183,6 @@ def row_of(given: argparse.Namespace, task: dict, published: dict, ours: dict, s
         "mean_difference": float(f"{difference.mean():.2g}"),
         "score_sd": float(f"{np.std(ours['scores']):.2g}"),
     }
-
-
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].split(":")[1].strip() if lines else model
-    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{model}, {os.cpu_count()} cores{load}, PyTorch {torch.__version__}"
-
-
-def markdown(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

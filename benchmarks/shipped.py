@@ -14,7 +14,9 @@ from __future__ import annotations
 import sys
 
 import pandas as pd
-from published import HERE, MARKERS, arguments, machine, make_field, markdown, run
+import torch
+from environments import machine, markdown
+from published import HERE, MARKERS, arguments, make_field, run
 
 REPEATS = 2
 
@@ -53,7 +55,7 @@ def main() -> None:
             }
         )
         print(rows[-1], flush=True)
-    print(f"\n{machine()}\n\n{markdown(pd.DataFrame(rows))}")
+    print(f"\n{machine()}, PyTorch {torch.__version__}\n\n{markdown(pd.DataFrame(rows))}")
 
 
 if __name__ == "__main__":
