@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import spatialdata
+from spatialdata.transformations import Scale, set_transformation
 
 import nimbus
-from support.tissue import brightness, draw_sdata
+from nimbus.data.fields import Field, build_sdata
+from support.tissue import brightness, draw_image, draw_labels, draw_sdata
 
 
 def test_it_equals_a_slow_loop_and_needs_no_pixel_size():
@@ -29,6 +32,21 @@ def test_cells_cut_by_tiles_keep_their_means(monkeypatch):
     np.testing.assert_array_equal(
         cut.tables["table"].obs["area"], whole.tables["table"].obs["area"]
     )
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_cells_of_coarser_labels_are_means_over_the_pixels_of_the_image(times):
+    labels = draw_labels((30, 41), n_cells=15, seed=4, radius=5)
+    fine = labels.repeat(times, axis=0).repeat(times, axis=1)
+    image = draw_image(fine, n_channels=1, seed=4)
+    sdata = build_sdata([Field("a", image, labels, ("m0",), 0.5)])
+    set_transformation(sdata["a_labels"], Scale([0.5 * times] * 2, axes=("x", "y")), "a")
+
+    nimbus.pp.integrate(sdata, show_progress_bar=False)
+
+    table = sdata.tables["table"]
+    means = [image[0, fine == cell].mean() for cell in table.obs["instance_id"]]
+    np.testing.assert_allclose(table.layers["integrated"][:, 0], means, rtol=1e-6)
 
 
 def test_an_existing_table_gets_only_the_layer(tmp_path):

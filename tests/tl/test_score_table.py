@@ -71,6 +71,21 @@ class TestNewTable:
         still = scored(tta=True, uncertainty=True).tables["table"]
         np.testing.assert_allclose(still.layers["nimbus_std"], 0, atol=1e-6)
 
+    def test_the_score_is_the_mean_of_the_views_with_and_without_their_spread(self):
+        def corner(planes):  # two of the eight views bring it to each of the four corners
+            out = np.zeros_like(planes[:, :1])
+            out[:, :, : out.shape[2] // 2, : out.shape[3] // 2] = 1
+            return out
+
+        told, plain = (
+            scored(model=corner, tta=True, uncertainty=spread).tables["table"]
+            for spread in (True, False)
+        )
+        np.testing.assert_allclose(told.layers["nimbus"], plain.layers["nimbus"], atol=1e-6)
+        whole = np.isclose(told.layers["nimbus_std"], np.sqrt(0.25 * 0.75), atol=1e-6)
+        assert whole.mean() > 0.5, "most cells lie in one quarter of the field"
+        np.testing.assert_allclose(told.layers["nimbus"][whole], 0.25, atol=1e-6)
+
 
 class TestExistingTable:
     def shuffled(self):
