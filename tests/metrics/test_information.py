@@ -92,6 +92,15 @@ def test_a_covariate_that_tells_all_explains_all():
     assert own.explained == pytest.approx(1, abs=0.02)
 
 
+def test_what_chance_gives_explains_nothing():
+    cells = [binned(drawn(seed, n=150, strength=0.0)) for seed in range(60)]
+    own = [found(bins, wrong, n_permutations=99) for bins, wrong in cells]
+    excess = np.array([max(one.value - one.null_mean, 0) for one in own])
+    entropy = [slow_information(wrong, wrong) for _, wrong in cells]
+    assert excess.mean() < 0.5 * np.mean([one.value for one in own]), "proves nothing"
+    np.testing.assert_allclose([one.explained for one in own], excess / entropy)
+
+
 @pytest.mark.parametrize("wrong", [np.zeros(20, bool), np.ones(20, bool), np.zeros(0, bool)])
 def test_without_errors_there_is_nothing_to_explain(wrong):
     own = found(np.arange(wrong.size) % 4, wrong)

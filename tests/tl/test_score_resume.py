@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -20,8 +21,12 @@ def weights(tmp_path_factory):
     return saved_net(path, depth=3, root_filters=2)
 
 
-def scored(weights, folder, **options):
+def scored(weights, folder, *, change=None, **options):
     sdata = draw_sdata([(90, 120), (100, 80)])
+    if change is not None:
+        array = np.array(sdata[change].data)
+        array[array > 0] += 1
+        sdata[change].data = da.from_array(array, chunks=sdata[change].data.chunks)
     nimbus.tl.score(
         sdata,
         **{"tile_size": 16, "tta": False, "show_progress_bar": False} | options,
@@ -93,6 +98,25 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(weights, tmp_pat
     scored(weights, tmp_path)
     with pytest.raises(ValueError, match=f"tiles of another run .*{named}"):
         scored(weights, tmp_path, **options)
+
+
+@pytest.mark.parametrize("what", ["image", "labels"])
+def test_a_folder_of_other_pixels_is_refused_though_all_names_and_shapes_agree(
+    weights, tmp_path, what
+):
+    scales = {"m0": 9.0, "m1": 9.0}  # given: those of other pixels would differ by themselves
+    scored(weights, tmp_path, scales=scales)
+    with pytest.raises(ValueError, match=f"'b_labels', content of the {what}: .*then") as refused:
+        scored(weights, tmp_path, scales=scales, change=f"b_{what}")
+    assert "a_labels" not in str(refused.value)
+
+
+def test_a_folder_of_other_weights_is_refused_though_the_file_has_the_same_name(tmp_path):
+    first = saved_net(tmp_path / "net.safetensors", depth=3, root_filters=2)
+    scored(first, tmp_path / "tiles")
+    other = saved_net(tmp_path / "net.safetensors", depth=3, root_filters=3)
+    with pytest.raises(ValueError, match="tiles of another run .*weights: "):
+        scored(other, tmp_path / "tiles")
 
 
 def test_a_callable_cannot_be_resumed(tmp_path):
