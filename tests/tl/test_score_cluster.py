@@ -189,3 +189,32 @@ def test_workers_that_neither_die_nor_answer(tmp_path, caplog):
         finally:
             for pid in filter(frozen, pids):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
+def test_dask_drops_a_worker_that_was_frozen_before_the_run(tmp_path):
+    """Every worker is asked whether it sees the weights; the one that never answers is dropped."""
+    pytest.importorskip("torch")
+    from support.nets import saved_net
+
+    weights = saved_net(tmp_path / "random.safetensors", root_filters=2, seed=7)
+    options = {"model": weights, "tile_size": 64, "tta": False, "show_progress_bar": False}
+    there, here = two_fields(), two_fields()
+    nimbus.tl.score(here, **options)
+    with (
+        dask.config.set({"distributed.scheduler.worker-ttl": "5 s"}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2)
+        victim = min(client.run(os.getpid).values())
+        os.kill(victim, signal.SIGSTOP)
+        while not frozen(victim):  # the signal takes its time
+            time.sleep(0.01)
+        nimbus.tl.score(there, **options)
+        assert not psutil.pid_exists(victim), "it was not dropped"
+    np.testing.assert_array_equal(
+        there.tables["table"].layers["nimbus"], here.tables["table"].layers["nimbus"]
+    )
