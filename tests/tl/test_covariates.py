@@ -25,6 +25,7 @@ def in_field_and_known(table, cell, column):
 def test_there_is_a_row_for_each_cell_and_marker_of_known_truth_and_score():
     table = judged_table()
     table.layers["nimbus"][3] = np.nan
+    table.layers["nimbus"][4:40] = 0.5  # called positive
     cells = covariates(table)
     known = (table.layers["gold"] >= 0) & np.isfinite(table.layers["nimbus"])
     assert len(cells) == known.sum()

@@ -64,6 +64,14 @@ class TestMeasures:
             }
             assert row[list(expected)].to_dict() == pytest.approx(expected)
 
+    def test_a_score_at_the_threshold_is_called_positive(self):
+        table = judged_table()
+        table.layers["nimbus"][table.layers["nimbus"] > 0.5] = 0.5
+        metrics = evaluate(table).set_index("marker")
+        for marker in MARKERS:
+            truth, score = known(table, marker)
+            assert metrics.loc[marker, "recall"] == recall_score(truth, score >= 0.5) > 0
+
     def test_rates_at_the_best_threshold_are_those_of_the_largest_f1(self):
         table = judged_table()
         metrics = evaluate(table).set_index("marker")
