@@ -16,6 +16,9 @@ Likely = Literal["undetermined", "decided"]
 
 FOV, INSTANCE, MARKER, LABEL = "fov", "instance_id", "marker", "label"
 
+ANNOTATOR, ANNOTATIONS = "annotator", "annotations"
+"""Column with who said it, and the key of the table of all in the record of a layer."""
+
 PAIR = [FOV, INSTANCE, MARKER]
 """Columns that name a pair."""
 

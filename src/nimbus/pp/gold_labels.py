@@ -16,6 +16,8 @@ from spatialdata import SpatialData
 from nimbus._check import require_known
 from nimbus._keys import Layers, Obs
 from nimbus.data.annotations import (
+    ANNOTATIONS,
+    ANNOTATOR,
     FOV,
     INSTANCE,
     LABEL,
@@ -74,8 +76,9 @@ def gold_labels(
     Returns
     -------
     None. Sets ``layers[key_added]``, int8 ``(cells, markers)``: 1 positive, 0 negative, -1 where
-    nobody judged, the annotators differ, or one of them could not tell. With several annotators
-    ``uns[key_added]["agreement"]`` is what :func:`gold_agreement` returns.
+    nobody judged, the annotators differ, or one of them could not tell. What each of them said is
+    in ``uns[key_added]["annotations"]``, with which :func:`nimbus.gui.review` goes on. With several
+    annotators ``uns[key_added]["agreement"]`` is what :func:`gold_agreement` returns.
 
     Raises
     ------
@@ -109,16 +112,33 @@ def gold_labels(
     there = cell_rows(adata, table, fov_key=fov_key, instance_key=instance_key)
     named = {name: _with_known_names(frame, there, markers) for name, frame in by_name.items()}
     pairs, judged = _judged(named, likely)
-    agreed = consensus(judged, min_annotators=min_annotators or len(named))
+    n_needed = min_annotators or len(named)
+    agreed = consensus(judged, min_annotators=n_needed)
     rows = there.rows(pairs[FOV], pairs[INSTANCE].to_numpy())
     _check_found(rows)
     labels = undefined_labels(table)
     columns = pairs[MARKER].map({name: k for k, name in enumerate(markers)}).to_numpy()
     labels[rows[rows >= 0], columns[rows >= 0]] = agreed[rows >= 0]
-    record: dict[str, Any] = {"method": "annotations", "annotators": list(named), "likely": likely}
+    record = annotation_record(named, likely=likely, min_annotators=n_needed)
     if len(named) > 1:
         record["agreement"] = _agreement(pairs, judged, list(named))
     write_labels(table, labels, key_added=key_added, record=record)
+
+
+def annotation_record(
+    named: Mapping[str, pd.DataFrame], *, likely: Likely, min_annotators: int
+) -> dict[str, Any]:
+    """What ``uns`` says of a layer of labels: who said what, and how it was counted."""
+    frames = [frame[[*PAIR, LABEL]].assign(**{ANNOTATOR: name}) for name, frame in named.items()]
+    record: dict[str, Any] = {
+        "method": "annotations",
+        "annotators": list(named),
+        "likely": likely,
+        "min_annotators": min_annotators,
+    }
+    if frames:
+        record[ANNOTATIONS] = pd.concat(frames, ignore_index=True)
+    return record
 
 
 def gold_agreement(annotations: Annotations, *, likely: Likely = "undetermined") -> pd.DataFrame:

@@ -228,3 +228,62 @@ def test_without_scores_cells_come_by_chance():
     sdata = scored()
     del sdata.tables["table"].layers["nimbus"]
     assert review_desk(sdata, Request()).state.queues.order == "random"
+
+
+class TestConsensusOfTwo:
+    """A layer that ``pp.gold_labels`` made with a rule of its own is opened on the page."""
+
+    @pytest.fixture
+    def counted(self, store):
+        """Ada judged three cells, Bob two of them; two must have judged a pair."""
+        for name, labels in (("ada", ["positive"] * 3), ("bob", ["positive", "negative"])):
+            desk = desk_of(store, name)
+            do(desk, *labels)
+            desk.finish()
+        assert (layer(store) != -1).sum() == 2, "proves nothing: one judge would be too few anyway"
+        return store
+
+    def count(self, store, form):
+        sdata = spatialdata.read_zarr(store)
+        files = {name: read_gold(file(store, name)) for name in ("ada", "bob")}
+        nimbus.pp.gold_labels(sdata, form(files), min_annotators=2)
+        gold = sdata.tables["table"].layers["gold"].copy()
+        sdata.delete_element_from_disk("table")
+        sdata.write_element("table")
+        assert (gold != -1).sum() == 1
+        return gold
+
+    @pytest.mark.parametrize("form", [dict, lambda files: list(files.values())])
+    def test_opening_it_leaves_the_layer_as_it_is(self, counted, form):
+        gold = self.count(counted, form)
+        desk = desk_of(counted, "bob")
+        np.testing.assert_array_equal(desk.ledger.table.layers["gold"], gold)
+        assert len(desk.state.labels) == 2
+
+    @pytest.mark.parametrize("form", [dict, lambda files: list(files.values())])
+    def test_what_is_judged_then_is_counted_by_the_same_rule(self, counted, form):
+        gold = self.count(counted, form)
+        desk = desk_of(counted, "bob")
+        do(desk, "positive")  # the cell that Ada judged alone
+        do(desk, "positive")  # a cell that nobody else judged
+        desk.finish()
+        now = layer(counted)
+        assert (now != gold).sum() == 1
+        assert (now == 1).sum() == 2
+        assert spatialdata.read_zarr(counted).tables["table"].uns["gold"]["min_annotators"] == 2
+
+    def test_a_label_that_a_person_settled_by_hand_stays(self, counted):
+        sdata = spatialdata.read_zarr(counted)
+        table = sdata.tables["table"]
+        differ = desk_of(counted, "bob").state.past or None
+        assert differ is None
+        row, marker = list(desk_of(counted, "bob").state.labels)[1]
+        place = row, list(table.var_names).index(marker)
+        assert table.layers["gold"][place] == -1
+        table.layers["gold"][place] = 1
+        sdata.delete_element_from_disk("table")
+        sdata.write_element("table")
+        desk = desk_of(counted, "bob")
+        do(desk, "negative")
+        desk.finish()
+        assert layer(counted)[place] == 1

@@ -101,9 +101,13 @@ class Book:
 
 
 def agreed(
-    annotators: Sequence[Labels], pairs: Sequence[Pair], *, likely: Likely
+    annotators: Sequence[Labels],
+    pairs: Sequence[Pair],
+    *,
+    likely: Likely,
+    min_annotators: int = 1,
 ) -> NDArray[np.int8]:
-    """What those who judged a pair agree on: 1, 0, or -1, ``(pair,)``; -1 where nobody did.
+    """What those who judged a pair agree on: 1, 0, or -1, ``(pair,)``; -1 where too few did.
 
     Examples
     --------
@@ -116,7 +120,7 @@ def agreed(
         judged = np.array([pair in own for pair in pairs], dtype=bool)
         labels = pd.Series([own.get(pair, UNDETERMINED) for pair in pairs], dtype=object)
         says[k, judged] = labels_of(labels, likely)[judged]
-    return consensus(says, min_annotators=1)
+    return consensus(says, min_annotators=min_annotators)
 
 
 def changed_pairs(before: Mapping[Pair, str], after: Mapping[Pair, str]) -> list[Pair]:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from nimbus.data.annotations import Likely
+from nimbus.data.annotations import ANNOTATIONS, ANNOTATOR, Likely
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.pp._labels import undefined_labels, write_labels
-from nimbus.pp.gold_labels import gold_agreement
+from nimbus.pp.gold_labels import annotation_record, gold_agreement
 
 from .book import Book, Judged, agreed, changed_pairs
 from .state import Labels, Pair
@@ -24,8 +24,6 @@ EARLIER = "earlier"
 
 MOST_EARLIER = 200_000
 """Labels that a layer may have before."""
-
-ANNOTATOR, ANNOTATIONS = "annotator", "annotations"
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +40,8 @@ class Ledger:
         The layer.
     likely
         How "likely positive" and "likely negative" count.
+    min_annotators
+        How many must have judged a pair.
     judged
         What each annotator said.
     """
@@ -50,6 +50,7 @@ class Ledger:
     book: Book
     key: str
     likely: Likely
+    min_annotators: int = 1
     judged: dict[str, Judged] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -90,19 +91,18 @@ class Ledger:
         column = {marker: k for k, marker in enumerate(self.book.markers)}
         said = [own.labels for own in self.judged.values()]
         rows, columns = [row for row, _ in pairs], [column[marker] for _, marker in pairs]
-        layer[rows, columns] = agreed(said, pairs, likely=self.likely)
+        layer[rows, columns] = agreed(
+            said, pairs, likely=self.likely, min_annotators=self.min_annotators
+        )
         write_labels(self.table, layer, key_added=self.key, record=self._record())
 
     def _record(self) -> dict[str, Any]:
         who = self._who()
-        record: dict[str, Any] = {
-            "method": "annotations",
-            "annotators": [name for name, _ in who],
-            "likely": self.likely,
-        }
-        frames = [self.book.frame(own).assign(**{ANNOTATOR: name}) for name, own in who]
-        if frames:
-            record[ANNOTATIONS] = pd.concat(frames, ignore_index=True)
+        record = annotation_record(
+            {name: self.book.frame(own) for name, own in who},
+            likely=self.likely,
+            min_annotators=self.min_annotators,
+        )
         if len(who) > 1:
             record["agreement"] = self.agreement()
         return record
@@ -125,7 +125,7 @@ def open_ledger(
     ValueError
         The layer holds values other than 1, 0 and -1.
     """
-    judged, as_now = _recorded(table, book, key, likely)
+    judged, how = _recorded(table, book, key, likely)
     if key in layer_names(table):
         layer = layer_values(table, key, list(range(table.n_vars)))
         if not np.isin(layer, (1, 0, -1)).all():
@@ -144,22 +144,41 @@ def open_ledger(
         if earlier:
             before = judged[EARLIER].labels if EARLIER in judged else {}
             judged[EARLIER] = Judged({**before, **earlier})
-    if as_now:
-        ledger = Ledger(table, book, key, likely, judged)
+    ledger = Ledger(table, book, key, likely, how.min_annotators)
+    judged = _called(judged, files)
+    if how.likely == likely:
+        ledger.judged = judged
         ledger.put(files)
     else:  # they count differently from now on
-        ledger = Ledger(table, book, key, likely)
         ledger.put(judged | dict(files))
     return ledger
 
 
+def _called(judged: Mapping[str, Judged], files: Mapping[str, Judged]) -> dict[str, Judged]:
+    """The same with names of files: a list of tables that was counted before had none."""
+    of = {
+        name: next((own for own, one in files.items() if one.labels == said.labels), name)
+        for name, said in judged.items()
+        if name not in files
+    }
+    return {of.get(name, name): said for name, said in judged.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How the labels of a layer were counted."""
+
+    likely: str
+    min_annotators: int = 1
+
+
 def _recorded(
     table: AnnData, book: Book, key: str, likely: Likely
-) -> tuple[dict[str, Judged], bool]:
-    """What the record of the layer says of each annotator, and whether it counted as now."""
+) -> tuple[dict[str, Judged], Counted]:
+    """What the record of the layer says of each annotator, and how they were counted."""
     record = table.uns.get(key)
     if not isinstance(record, Mapping) or ANNOTATIONS not in record:
-        return {}, True
+        return {}, Counted(likely)
     people = record[ANNOTATIONS].groupby(ANNOTATOR, observed=True)
     judged = {str(name): book.read(own) for name, own in people}
-    return judged, str(record.get("likely")) == likely
+    return judged, Counted(str(record.get("likely")), int(record.get("min_annotators", 1)))
