@@ -6,118 +6,15 @@ import spatialdata
 import nimbus
 from nimbus.cluster.mapcsv import map_from_csv
 from nimbus.cluster.mapjson import map_from_json
+from support.person import Person
 
 pytest.importorskip("panel")
 pytest.importorskip("playwright.sync_api")
-
-# Where the frame of a figure is on the screen.
-FRAME = """name => {
-  for (const document of Bokeh.documents) {
-    const figure = document.get_model_by_name(name)
-    if (figure != null) {
-      const view = Bokeh.index.find_one_by_id(figure.id)
-      const box = view.el.getBoundingClientRect()
-      const {left, top, width, height} = view.frame.bbox
-      return [box.left + left, box.top + top, width, height]
-    }
-  }
-}"""
-
-TEXT = """pane => [...pane.shadowRoot.children]
-  .filter((part) => part.tagName == "DIV").map((part) => part.innerText).join(" ")"""
 
 
 @pytest.fixture
 def served(store, serve):
     return serve(store)
-
-
-class Person:
-    """Uses the page."""
-
-    def __init__(self, browser, url):
-        self.complaints = []
-        self.page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        self.page.set_default_timeout(30_000)
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", self._see)
-        self.page.goto(url)
-        self.page.wait_for_selector(".bk-panel-models-markup-HTML.title-bar")
-        self.wait(lambda: self.frame("metaclusters-heat") is not None)
-
-    def _hear(self, message):
-        if "view was already destroyed" in message.text:
-            return  # Bokeh 3.10 says so of its own texts when figures are laid out anew
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def _see(self, request):
-        if not request.url.startswith(("http://127.0.0.1", "data:", "blob:")):
-            self.complaints.append(f"asked {request.url}")
-
-    def wait(self, condition):
-        """Until it holds; what the page shows follows a click by some milliseconds."""
-        for _ in range(450):
-            if condition():
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"it did not happen; the page says {self.text('message')!r}")
-
-    def frame(self, name):
-        return self.page.evaluate(FRAME, name)
-
-    def source(self, name, key):
-        """A column behind the figure of that name."""
-        code = """([name, key]) => {
-          for (const document of Bokeh.documents) {
-            const figure = document.get_model_by_name(name)
-            if (figure != null) {
-              const has = (renderer) => renderer.data_source.data[key] != null
-              return [...figure.renderers.find(has).data_source.data[key]]
-            }
-          }
-        }"""
-        return self.page.evaluate(code, [name, key])
-
-    def names(self):
-        return self.source("metaclusters-counts", "label")
-
-    def text(self, name):
-        return self.page.locator(f".{name}").first.evaluate(TEXT).strip()
-
-    def click_column(self, block, label, **more):
-        left, top, width, height = self.frame(f"{block}-heat")
-        labels = self.source(f"{block}-counts", "label")
-        x = left + width * (labels.index(label) + 0.5) / len(labels)
-        self.page.mouse.click(x, top + height / 2, **more)
-
-    def press(self, name):
-        self.page.locator(f".{name} button").first.click()
-
-    def choose(self, name, label):
-        self.page.locator(f".{name} select").select_option(label=label)
-
-    def write(self, name, text):
-        field = self.page.locator(f".{name} input")
-        field.fill("")
-        field.type(text)
-
-    def call(self, old, new):
-        self.choose("who", old)
-        self.wait(lambda: self.page.locator(".name input").input_value() == old)
-        self.write("name", new)
-
-    def rename(self, old, new):
-        self.call(old, new)
-        self.wait(lambda: self.page.locator(".rename button").is_enabled())
-        self.press("rename")
-        self.wait(lambda: new in self.names())
-
-    def wait_for_the_table(self):
-        self.wait(
-            lambda: "saved at" in self.text("status") and "follows" not in self.text("status")
-        )
 
 
 def table_of(store):
@@ -126,7 +23,7 @@ def table_of(store):
 
 def test_a_person_edits_reloads_and_finds_everything_again(chromium, served, store):
     before = table_of(store).obs["nimbus_metacluster"].value_counts().to_dict()
-    person = Person(chromium, served.url)
+    person = Person(chromium).open(served.url)
     assert sorted(person.names()) == sorted(before)
 
     # select a metacluster, move it into another
@@ -185,7 +82,7 @@ def test_a_person_edits_reloads_and_finds_everything_again(chromium, served, sto
     person.wait_for_the_table()
 
     # everything is there after a reload, and in the store after the program ended
-    again = Person(chromium, served.url)
+    again = Person(chromium).open(served.url)
     assert sorted(again.names()) == edited
     assert person.complaints + again.complaints == []
     rest = served.stop()
@@ -197,7 +94,7 @@ def test_a_person_edits_reloads_and_finds_everything_again(chromium, served, sto
 
 
 def test_the_view_search_tissue_and_export(chromium, served, tmp_path):
-    person = Person(chromium, served.url)
+    person = Person(chromium).open(served.url)
 
     # a cell in the tissue tells its node
     left, top, width, height = person.frame("tissue-plot")

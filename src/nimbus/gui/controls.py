@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import panel as pn
 
 from .look import BUTTONS, FIELDS, TEXT
+from .markup import Markup
+from .notebook import settled
 
 GAP = (3, 3)
 """Pixels around a control: above and below, left and right."""
@@ -23,6 +25,16 @@ def button(label: str, name: str, *, primary: bool = False) -> Any:
         margin=GAP,
         align="end",
     )
+
+
+def pressed(one: Any, call: Callable[[], object]) -> None:
+    """Call when a button is pressed."""
+    one.on_click(lambda _: settled(call))
+
+
+def entered(one: Any, call: Callable[[], object]) -> None:
+    """Call when Enter is pressed in a field."""
+    one.param.watch(lambda _: settled(call), "enter_pressed")
 
 
 def download(label: str, name: str, **more: Any) -> Any:
@@ -93,4 +105,4 @@ def radio(options: Sequence[str] | Mapping[str, Any], name: str) -> Any:
 def html(name: str, content: str = "", **more: Any) -> Any:
     """A piece of HTML; who fills it escapes what people wrote."""
     given = {"margin": (0, 4), "sizing_mode": "stretch_width", "stylesheets": [TEXT]} | more
-    return pn.pane.HTML(content, css_classes=[name], **given)
+    return Markup(object=content, css_classes=[name], **given)

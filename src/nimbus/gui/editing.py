@@ -10,7 +10,7 @@ import panel as pn
 
 from nimbus._types import IntArray
 
-from .controls import button, html, radio, select, text
+from .controls import button, entered, html, pressed, radio, select, text
 from .look import FIELDS
 from .state import State
 
@@ -96,21 +96,21 @@ class Editing:
 
     def _wire(self) -> None:
         do = self._do
-        self.undo.on_click(lambda _: do(State.undo))
-        self.redo.on_click(lambda _: do(State.redo))
-        self.clear.on_click(lambda _: do(State.clear))
-        self.move.on_click(lambda _: do(lambda s: s.move(self.target.value)))
-        self.new.on_click(lambda _: self._create())
-        self.rename.on_click(lambda _: self._rename())
-        self.name.param.watch(lambda _: self._rename(), "enter_pressed")
-        self.new_name.param.watch(lambda _: self._create(), "enter_pressed")
+        pressed(self.undo, lambda: do(State.undo))
+        pressed(self.redo, lambda: do(State.redo))
+        pressed(self.clear, lambda: do(State.clear))
+        pressed(self.move, lambda: do(lambda s: s.move(self.target.value)))
+        pressed(self.new, self._create)
+        pressed(self.rename, self._rename)
+        entered(self.name, self._rename)
+        entered(self.new_name, self._create)
         self.name.param.watch(lambda event: self._check(event.new), "value_input")
         self.who.param.watch(lambda _: self._show_name(), "value")
         self.click.param.watch(
             lambda e: None if self._quiet else do(lambda s: s.clicking(e.new)), "value"
         )
         self.color.param.watch(self._recolor, "value")
-        self.recut.on_click(lambda _: self._recut(self.number.value))
+        pressed(self.recut, lambda: self._recut(self.number.value))
 
     def _create(self) -> None:
         name = (self.new_name.value_input or "").strip()

@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 
 from .cells import Histograms
-from .controls import button, html, radio, select, several
+from .controls import button, html, pressed, radio, select, several
 from .editing import Do
 from .histogram import HistogramPlot
 from .state import State
@@ -44,11 +44,11 @@ class MarkerPanel:
         self.color_by.param.watch(
             lambda e: self._view(lambda v: v.colored_by_marker(e.new)), "value"
         )
-        self.up.on_click(lambda _: self._move(-1))
-        self.down.on_click(lambda _: self._move(1))
-        self.hide.on_click(lambda _: self._view(lambda v: v.hide([*v.hidden, *self.order.value])))
-        self.show.on_click(lambda _: self._view(lambda v: v.hide([])))
-        self.alike.on_click(lambda _: self._view(View.by_likeness))
+        pressed(self.up, lambda: self._move(-1))
+        pressed(self.down, lambda: self._move(1))
+        pressed(self.hide, lambda: self._view(lambda v: v.hide([*v.hidden, *self.order.value])))
+        pressed(self.show, lambda: self._view(lambda v: v.hide([])))
+        pressed(self.alike, lambda: self._view(View.by_likeness))
         self.root = self._layout()
 
     def refresh(self, state: State, shown: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -20,6 +19,7 @@ from .showing import Showing
 from .state import State
 from .ticks import Ticks
 from .tissuepanel import TissuePanel
+from .window import present
 
 STEPS = {"undo": State.undo, "redo": State.redo, "clear": State.clear}
 """What keys do."""
@@ -36,7 +36,7 @@ class Page:
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.state = desk, desk.state
-        self._ticks = Ticks()
+        self.ticks = Ticks()
         facts = desk.facts
         self.charts = Charts(
             facts,
@@ -49,7 +49,7 @@ class Page:
         self.markers = MarkerPanel(self.do, facts.histograms, facts.nodes.markers)
         self.tissue: TissuePanel | None = None
         if facts.tissue is not None and facts.tissue.fields:
-            self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self._ticks.later)
+            self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self.ticks.later)
         self.title, self.status = (
             html("title-bar", align="center"),
             html("status", width=420, sizing_mode="fixed", align="center"),
@@ -93,17 +93,13 @@ class Page:
         """Show another state soon: several steps at once are shown once."""
         self.say("")
         self.state = state
-        self._ticks.once(self.refresh)
+        self.ticks.once(self.refresh)
 
     def take_over(self) -> None:
         """Take metaclusters that another page made, and the status."""
         if self.desk.state.clusters is not self.state.clusters:
             self._take(self.state.with_clusters(self.desk.state.clusters))
         self._refresh_status()
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Call from any thread, when the page is not at work."""
-        self._ticks.soon(call)
 
     def _refresh_status(self) -> None:
         status, facts = self.desk.status, self.desk.facts
@@ -144,15 +140,7 @@ class Page:
 def build(desk: Desk) -> Any:
     """A page of a desk, as a Panel layout for a notebook or a server."""
     page = Page(desk)
-    page.refresh()
-
-    def told() -> None:
-        page.soon(page.take_over)
-
-    desk.listen(told)
-    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-        pn.state.on_session_destroyed(lambda _context: desk.leave(told))
-    return _layout(page)
+    return present(page, _layout(page))
 
 
 def _layout(page: Page) -> Any:

@@ -9,7 +9,7 @@ import panel as pn
 
 from nimbus._types import FloatArray
 
-from .controls import button, html, radio, text
+from .controls import button, entered, html, pressed, radio, text
 from .editing import Do
 from .look import FIELDS
 from .state import State
@@ -53,8 +53,8 @@ class Showing:
         self.zscore.param.watch(lambda e: self._view(lambda v: v.with_zscore(e.new)), "value")
         self.layout.param.watch(lambda e: self._view(lambda v: v.with_layout(e.new)), "value")
         self.search.param.watch(lambda e: self._view(lambda v: v.with_search(e.new)), "value_input")
-        self.search.param.watch(lambda _: do(State.select_found), "enter_pressed")
-        self.select_found.on_click(lambda _: do(State.select_found))
+        entered(self.search, lambda: do(State.select_found))
+        pressed(self.select_found, lambda: do(State.select_found))
         self.limits.param.watch(self._limited, "value")
 
     def refresh(self, state: State) -> None:

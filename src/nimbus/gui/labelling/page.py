@@ -10,10 +10,11 @@ from typing import Any
 import panel as pn
 
 from nimbus.data.annotations import JUDGEMENTS
-from nimbus.gui.controls import button, html, select
+from nimbus.gui.controls import button, html, pressed, select
 from nimbus.gui.look import FIELDS, SHEET, TEXT
 from nimbus.gui.ticks import Ticks
 from nimbus.gui.tissue import Window
+from nimbus.gui.window import present
 
 from .bar import bar
 from .cropplot import CropPlot, FieldPlot
@@ -62,12 +63,12 @@ class Page:
 
     def __init__(self, desk: Desk, look: Look) -> None:
         self.desk, self.state, self.look = desk, desk.state, look
-        self._ticks = Ticks()
+        self.ticks = Ticks()
         self._quiet = False
         self._drawn: tuple[int, str, str | None] | None = None
         self._intensities = Intensities(desk.facts.microscope)
         self.crop = CropPlot(
-            on_place=self._clicked, on_window=lambda: self._ticks.later(self._moved)
+            on_place=self._clicked, on_window=lambda: self.ticks.later(self._moved)
         )
         self.field = FieldPlot(on_place=self._clicked)
         self.bar = bar(self.on_action)
@@ -121,13 +122,13 @@ class Page:
         self.say("")
         self.state = state
         self.desk.commit(state)
-        self._ticks.once(self.refresh)
+        self.ticks.once(self.refresh)
         return True
 
     def show(self, change: Callable[[Look], Look]) -> None:
         """Show cells in another way."""
         self.look = change(self.look)
-        self._ticks.once(self.refresh)
+        self.ticks.once(self.refresh)
 
     def on_action(self, action: str, shown: str) -> None:
         """What a button or key does; a judgement is of the cell that was on the screen."""
@@ -166,10 +167,6 @@ class Page:
             self.state = self.desk.state
             self.refresh()
         self._refresh_status()
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Call from any thread, when the page is not at work."""
-        self._ticks.soon(call)
 
     def _token(self) -> str:
         """Names the pair that is judged."""
@@ -268,7 +265,7 @@ class Page:
             "value",
         )
         self.range.param.watch(ours(self._ranged), "value")
-        self.auto.on_click(lambda _: self.show(lambda k: k.without_limits(self.state.marker)))
+        pressed(self.auto, lambda: self.show(lambda k: k.without_limits(self.state.marker)))
         self.score.param.watch(
             ours(lambda on: self.show(lambda look: replace(look, score=on))), "value"
         )
@@ -282,15 +279,7 @@ class Page:
 def build(desk: Desk, look: Look) -> Any:
     """A page of a desk, as a Panel layout for a notebook or a server."""
     page = Page(desk, look)
-    page.refresh()
-
-    def told() -> None:
-        page.soon(page.take_over)
-
-    desk.listen(told)
-    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-        pn.state.on_session_destroyed(lambda _context: desk.leave(told))
-    return _layout(page)
+    return present(page, _layout(page))
 
 
 def _layout(page: Page) -> Any:

@@ -1,0 +1,106 @@
+"""The page in a notebook, in JupyterLab, in a real browser."""
+
+import json
+import re
+
+import pytest
+
+from support.jupyter import TOKEN, Lab, write_notebook
+from support.person import Person
+
+pytest.importorskip("panel")
+pytest.importorskip("playwright.sync_api")
+pytest.importorskip("jupyterlab")
+
+READ = "import nimbus, spatialdata\nsdata = spatialdata.read_zarr('tissue.zarr')"
+SHOW = "nimbus.gui.remap(sdata)"
+TELL = """import json
+import re
+table = sdata.tables['table']
+made = nimbus.tl.remap(table)
+json.dump({'names': sorted(made.names.values()), 'edits': len(made.done),
+           'cells': table.obs['nimbus_metacluster'].value_counts().to_dict()}, open('told', 'w'))"""
+
+
+@pytest.fixture
+def lab(store):
+    started = Lab(store.parent)
+    yield started
+    started.stop()
+
+
+class Reader(Person):
+    """Opens a notebook and runs its cells."""
+
+    def open(self, url):
+        self.page.set_default_timeout(120_000)  # the first cell imports everything
+        self.page.set_viewport_size({"width": 1500, "height": 2200})  # all cells without scrolling
+        self.page.goto(f"{url}/doc/tree/page.ipynb?token={TOKEN}")
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+        return self
+
+    def run(self, cell):
+        """Run a cell to its end."""
+        prompt = self.page.locator(".jp-CodeCell .jp-InputPrompt").nth(cell)
+        before = prompt.inner_text()
+        for _ in range(20):  # keys that come while the notebook opens are lost
+            self.page.locator(".jp-CodeCell .cm-content").nth(cell).click()
+            self.page.keyboard.press("Control+Enter")
+            self.page.wait_for_timeout(2000)
+            if prompt.inner_text() != before:
+                break
+        self.wait(lambda: re.fullmatch(r"\[\d+\]:", prompt.inner_text()))
+
+
+def told(store, person):
+    """What Python says of the table."""
+    path = store.parent / "told"
+    path.unlink(missing_ok=True)
+    person.run(2)
+    person.wait(lambda: path.exists() and path.read_text().endswith("}"))
+    return json.loads(path.read_text())
+
+
+def test_a_person_edits_in_a_notebook_and_python_has_it(chromium, lab, store):
+    write_notebook(store.parent / "page.ipynb", [READ, SHOW, TELL])
+    person = Reader(chromium).open(lab.wait())
+    person.run(0)
+    person.run(1)
+    person.wait_for_the_page()
+    before = told(store, person)
+    assert sorted(person.names()) == before["names"]
+    assert before["edits"] == 0
+
+    # figures show a selection, and it is moved
+    person.click_column("metaclusters", "3")
+    person.wait(lambda: f"{before['cells']['3']:,} cells" in person.text("chosen"))
+    assert person.source("nodes-strip", "share") != []
+    person.choose("target", "0")
+    person.press("move")
+    person.wait(lambda: "3" not in person.names())
+    merged = told(store, person)
+    assert merged["cells"]["0"] == before["cells"]["0"] + before["cells"]["3"]
+
+    # names, undo and keys, as fast as a person can: no message may run into another
+    person.rename("1", "T cell <b>")
+    person.rename("2", "B cell")
+    person.press("undo")
+    person.wait(lambda: "2" in person.names())
+    left, top, *_ = person.frame("tissue-plot")
+    person.page.mouse.click(left - 6, top - 6)  # the focus leaves the field
+    person.page.keyboard.press("Control+Shift+z")
+    person.wait(lambda: "B cell" in person.names())
+    for label in ("Dendrogram", "Grid", "By metacluster"):
+        person.page.locator(".layout").get_by_text(label).click()
+        figure = "nodes-plot" if label == "Grid" else "nodes-heat"
+        person.wait(lambda figure=figure: (person.frame(figure) or [0, 0, 0, 0])[2] > 50)
+    edited = told(store, person)
+    assert edited["names"] == sorted(person.names())
+    assert edited["edits"] == 3
+
+    # the cell again: the page begins with what was edited
+    person.run(1)
+    person.wait(lambda: person.page.evaluate("Bokeh.documents.length") > 1)
+    person.wait_for_the_page()
+    person.wait(lambda: sorted(person.names()) == edited["names"])
+    assert person.complaints == []
