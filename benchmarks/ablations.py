@@ -5,24 +5,27 @@
     python benchmarks/ablations.py runs/ablations --report          (the table of what is finished)
 
 Each variant changes one thing against `base`: tissue without an effect, the range of pixel sizes,
-augmentation, the loss, the size of the network, a square-root input, real silver labels of
-`dcis_mibi` with and without noise-robust selection. All are small and short (`FIT` and `TILES`):
-they tell the direction, not the size, of what a long training would show.
+augmentation, the pixels that the loss counts, the size of the network, a square-root input, real
+silver labels of `dcis_mibi` (a training set of benchmarks/silver.py) with and without noise-robust
+training; and, with the weights of `base`, the rule of the scale, the pixels that a score averages,
+the calibration. All are small and short (`FIT` and `TILES`): they tell the direction, not the size,
+of what a long training would show.
 
 Measured on held-out simulated tissue with all effects (AUROC, average precision, AUROC at equal
 intensity: the mean over ten bins of mean intensity, where intensity alone has about 0.5) and
-on the pairs of `gold.csv`, if `--data` has them (one view).
+on the pairs of `gold.csv`, if `--data` has them (one view; not for the square root, which scoring
+does not have).
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import accuracy  # beside this file
 import numpy as np
@@ -31,7 +34,7 @@ import torch
 
 import nimbus
 from nimbus.core.scalerule import ScaleRule
-from nimbus.core.shards import INDEX, open_shards
+from nimbus.core.shards import INDEX, PLANE_MAX, open_shards, read_shard, write_index, write_shard
 from nimbus.datasets import TileSettings, write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, f1_at
 from nimbus.model import ModelCard, save_checkpoint
@@ -42,8 +45,9 @@ from nimbus.train import (
     calibrate,
     fit,
     folded,
+    loop,
 )
-from nimbus.train.loss import cell_means
+from nimbus.train.loss import BORDER_WEIGHT, cell_losses, cell_means
 from nimbus.train.measure import score_cells
 from nimbus.train.samples import split
 
@@ -67,12 +71,36 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class Variant:
-    """One change against the base."""
+    """One change against the base.
+
+    Parameters
+    ----------
+    tiles, fit, augment
+        Settings that differ.
+    silver
+        Part of the samples that are real, with silver labels.
+    border
+        Weight of the pixels at the border of a cell in the loss.
+    root
+        Train and judge on the square root of the channel.
+    weights
+        Variant whose weights are taken instead of training; empty: its own.
+    scale, aggregate
+        How the real images are scored.
+    calibrated
+        On held-out tiles as they are, on tiles changed as in training, or not at all.
+    """
 
     tiles: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] = field(default_factory=dict)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     silver: float = 0.0
+    border: float = BORDER_WEIGHT
+    root: bool = False
+    weights: str = ""
+    scale: ScaleRule = SCALE
+    aggregate: Literal["cell", "interior"] = "interior"
+    calibrated: Literal["plain", "changed", "no"] = "plain"
 
 
 GROUPS = {
@@ -103,6 +131,15 @@ VARIANTS = {
     "silver 20%, robust": Variant(silver=0.2, fit={"robust": ROBUST}),
     "silver 50%": Variant(silver=0.5),
     "silver 50%, robust": Variant(silver=0.5, fit={"robust": ROBUST}),
+    "square root of the channel": Variant(root=True),
+    "whole cells in the loss": Variant(border=1.0, aggregate="cell"),
+    "scored over whole cells": Variant(weights="base", aggregate="cell"),
+    "99.9% of all pixels as scale": Variant(weights="base", scale=ScaleRule(0.999)),
+    "99.9% of positive pixels as scale": Variant(
+        weights="base", scale=replace(SCALE, quantile=0.999)
+    ),
+    "not calibrated": Variant(weights="base", calibrated="no"),
+    "calibrated on changed tiles": Variant(weights="base", calibrated="changed"),
 }
 
 
@@ -131,32 +168,57 @@ def main() -> None:
 
 def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> dict[str, float]:
     """Train one variant with one seed, and measure it."""
-    tiles = dataclasses.replace(TILES, **variant.tiles)
-    own = "base" if not variant.tiles else name
-    folders = [written(given.out / "tiles" / f"{own}", tiles, seed=0, jobs=given.jobs)]
-    judge = written(given.out / "tiles" / "judge", JUDGE, seed=9000, jobs=given.jobs)
+    tiles = replace(TILES, **variant.tiles)
+    of_tiles = given.out / "tiles"
+    make = partial(written, jobs=given.jobs)
+    folders = [make(of_tiles / (name if variant.tiles else "base"), tiles, seed=0)]
+    judge = make(of_tiles / "judge", JUDGE, seed=9000)
+    if variant.root:
+        folders, judge = [rooted(folders[0])], rooted(judge)
     shares = [1.0]
     if variant.silver:
         folders.append(given.silver)
         shares = [1 - variant.silver, variant.silver]
-    settings = dataclasses.replace(FIT, seed=seed, **variant.fit)
-    folder = given.out / f"{name}-{seed}"
+    settings = replace(FIT, seed=seed, **variant.fit)
+    weights = given.out / f"{variant.weights or name}-{seed}"
+    loop.cell_losses = partial(cell_losses, border_weight=variant.border)
     net = fit(
         folders,
-        folder,
+        weights,
         settings=settings,
         augment=variant.augment,
         shares=shares,
-        resume=(folder / "checkpoint.pt").exists(),
+        resume=(weights / loop.CHECKPOINT).exists(),
         show_progress_bar=False,
     )
     _, held_out = split([open_shards(folders[0])], held_out=1)
-    net = folded(net, calibrate(net, held_out, every=2))
-    path = folder / "model.safetensors"
+    if variant.calibrated != "no":
+        changes = variant.augment if variant.calibrated == "changed" else None
+        net = folded(net, calibrate(net, held_out, every=2, augment=changes))
+    measures = simulated(net, judge)
+    if variant.root:
+        return measures
+    path = given.out / f"{name}-{seed}" / "model.safetensors"
     card = ModelCard(name="ablation", depth=settings.depth, root_filters=settings.root_filters,
-                     pixel_size_um=1.0, scale=SCALE, aggregate="interior")  # fmt: skip
+                     pixel_size_um=1.0, scale=variant.scale,
+                     aggregate=variant.aggregate)  # fmt: skip
+    path.parent.mkdir(exist_ok=True)
     save_checkpoint(path, net, card)
-    return {**simulated(net, judge), **of_gold(path, given.data)}
+    return {**measures, **of_gold(path, given.data)}
+
+
+def rooted(folder: Path) -> Path:
+    """The same tiles with the square root of their channels."""
+    out = folder.with_name(f"{folder.name}, square root")
+    if not (out / INDEX).is_file():
+        shards = open_shards(folder)
+        sums = []
+        for number in range(len(shards)):
+            tiles = read_shard(shards, number)
+            root = np.sqrt(tiles.planes / PLANE_MAX) * PLANE_MAX
+            sums.append(write_shard(out, number, replace(tiles, planes=root.astype(np.uint16))))
+        write_index(out, sums, {**shards.about, "root": "square root of the channel"})
+    return out
 
 
 def written(folder: Path, settings: TileSettings, *, seed: int, jobs: int) -> Path:

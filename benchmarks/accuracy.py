@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +91,14 @@ def measures(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
     }
 
 
-def gold(given: Given) -> pd.DataFrame:
+def gold(given: Given, change: Callable[[SpatialData], None] | None = None) -> pd.DataFrame:
+    """Measures of the pairs; `change` may alter each set before it is scored."""
     pairs = pd.read_csv(given.data / "gold.csv")
     found = []
     for dataset, group in pairs.groupby("dataset"):
         sdata = read(given.data, dataset, sorted(group["marker"].unique()))
+        if change is not None:
+            change(sdata)
         scored = scores(sdata, given, None).assign(dataset=dataset)
         found.append(group.merge(scored, on=["instance_id", "marker"], suffixes=("", "_")))
     every = pd.concat(found)

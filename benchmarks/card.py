@@ -2,9 +2,9 @@
 
     python benchmarks/card.py runs/nimbus-s/nimbus-s.safetensors --data ../shared
 
-Runs accuracy.py, simulated.py, everywhere.py and stability.py on the model (a quarter of an hour on
-two cores) and replaces the metrics of the JSON file beside the weights, except those of its own
-training.
+Runs accuracy.py, simulated.py, everywhere.py, spoiled.py and stability.py on the model (a quarter
+of an hour on two cores) and replaces the metrics of the JSON file beside the weights, except those
+of its own training.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import accuracy
 import everywhere
 import simulated
+import spoiled
 import stability
 
 from nimbus.model.card import read_card
@@ -81,6 +82,11 @@ def of_everywhere(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
     return {"stains of all cells: share called": called.to_dict()}
 
 
+def of_spoiled(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
+    table = spoiled.of_gold(asked.model, asked.data)[["AUROC", "AP", "F1 at 0.5"]]
+    return {f"gold.csv, spoiled: {name}": row.to_dict() for name, row in table.iterrows()}
+
+
 def of_stability(asked: SimpleNamespace) -> dict[str, dict[str, float]]:
     changes = stability.stability(asked.model)
     return {
@@ -97,6 +103,7 @@ PARTS = {
     "gold": of_gold,
     "silver": of_silver,
     "everywhere": of_everywhere,
+    "spoiled": of_spoiled,
     "stability": of_stability,
 }
 

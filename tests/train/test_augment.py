@@ -84,8 +84,19 @@ def test_parts_of_the_samples_are_bent_lifted_and_counted_anew():
     )
 
     assert float((drawn.gamma != 1).float().mean()) == pytest.approx(0.5, abs=0.03)
-    assert float((drawn.offset > 0.08).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float((drawn.lift > 0).float().mean()) == pytest.approx(0.25, abs=0.03)
+    lifted = drawn.lift[drawn.lift > 0]
+    assert 0.1 <= float(lifted.min()) < float(lifted.max()) <= 0.2
     assert float(torch.isfinite(drawn.counts).float().mean()) == pytest.approx(0.3, abs=0.03)
-    assert float(plain.offset.max()) < 0.03
-    assert plain.gamma is None
+    assert plain.gamma is None and plain.lift is None
     assert torch.equal(drawn.gain, plain.gain), "one change would change the draws of another"
+
+
+def test_a_lifted_plane_is_what_scoring_makes_of_an_image_with_a_constant_background():
+    image = torch.tensor([[[0.0, 30, 60, 90, 120, 200]]])  # its scale is 120
+    one, none = torch.ones(1), torch.zeros(1)
+    change = Change(gain=one, offset=none, noise=none, blur_px=none, seed=0, lift=0.5 * one)
+
+    lifted = changed((image / 120).clamp(0, 1), change)
+
+    torch.testing.assert_close(lifted, ((image + 60) / (120 + 60)).clamp(0, 1))

@@ -116,8 +116,8 @@ _DIRTY_WEIGHT = (0.16, 0.22, 0.22, 0.12, 0.16, 0.06, 0.06)
 
 STRONG = {
     "haze": (0.15, 1.5),
-    "nuclear_haze": (0.08, 0.9),
-    "cell_haze": (0.08, 0.7),
+    "nuclear_haze": (0.05, 0.5),
+    "cell_haze": (0.05, 0.5),
     "ghosts": (0.1, 0.5),
     "overhang": (0.1, 0.5),
     "elastin": (0.3, 3.0),

@@ -43,7 +43,8 @@ class AugmentSettings:
         Exponent of the channel, even on the logarithm, and the part of samples that has one: images
         that somebody stretched.
     lift, lifted
-        Background that is added evenly, and the part of samples that has it.
+        Even background that is added, as a part of the scale, even on the logarithm, and the part of
+        samples that has it; a data set with it has a larger scale, so the plane is divided by that.
     counts, counted
         Counts of a pixel at the scale, even on the logarithm, and the part of samples that is
         counted anew: with the noise of few photons or ions.
@@ -60,7 +61,7 @@ class AugmentSettings:
     deformed: float = 0.25
     gamma: tuple[float, float] = (0.6, 1.6)
     bent: float = 0.0
-    lift: tuple[float, float] = (0.03, 0.25)
+    lift: tuple[float, float] = (0.03, 1.5)
     lifted: float = 0.0
     counts: tuple[float, float] = (8.0, 100.0)
     counted: float = 0.0
@@ -79,6 +80,7 @@ class Change:
     shift_px: Tensor | None = None
     gamma: Tensor | None = None
     counts: Tensor | None = None
+    lift: Tensor | None = None
 
 
 def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> Change:
@@ -95,17 +97,18 @@ def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> 
     contrast = _some(n, settings.contrast, settings.contrasted, rng, else_=1.0)
     shift_px = _some(n, settings.shift_px, settings.deformed, rng, else_=0.0)
     gamma = np.exp(_some(n, _logs(settings.gamma), settings.bent, rng, else_=0.0))
-    lift = _some(n, settings.lift, settings.lifted, rng, else_=0.0)
+    log_lift = _some(n, _logs(settings.lift), settings.lifted, rng, else_=-np.inf)
     log_counts = _some(n, _logs(settings.counts), settings.counted, rng, else_=np.inf)
     return Change(
         gain=_tensor(gain),
-        offset=_tensor(offset + lift),
+        offset=_tensor(offset),
         **usual,
         seed=seed,
         contrast=_tensor(contrast),
         shift_px=_tensor(shift_px),
         gamma=_tensor(gamma) if settings.bent > 0 else None,
         counts=_tensor(np.exp(log_counts)) if settings.counted > 0 else None,
+        lift=_tensor(np.exp(log_lift)) if settings.lifted > 0 else None,
     )
 
 
@@ -163,7 +166,11 @@ def changed(planes: Tensor, change: Change) -> Tensor:
     out = out * _column(change.gain, device) + _column(change.offset, device)
     if change.counts is not None:
         out = recounted(out, change.counts, seed=change.seed + 2)
-    return (out + noise * _column(change.noise, device)).clamp(0, 1)
+    out = out + noise * _column(change.noise, device)
+    if change.lift is not None:
+        lift = _column(change.lift, device)
+        out = (out.clamp(max=1) + lift) / (1 + lift)
+    return out.clamp(0, 1)
 
 
 def recounted(planes: Tensor, counts: Tensor, *, seed: int) -> Tensor:
