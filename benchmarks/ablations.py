@@ -47,7 +47,7 @@ from nimbus.train import (
     folded,
     loop,
 )
-from nimbus.train.loss import BORDER_WEIGHT, cell_losses, cell_means
+from nimbus.train.loss import cell_means
 from nimbus.train.measure import score_cells
 from nimbus.train.samples import split
 
@@ -79,8 +79,6 @@ class Variant:
         Settings that differ.
     silver
         Part of the samples that are real, with silver labels.
-    border
-        Weight of the pixels at the border of a cell in the loss.
     root
         Train and judge on the square root of the channel.
     weights
@@ -95,7 +93,6 @@ class Variant:
     fit: dict[str, Any] = field(default_factory=dict)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     silver: float = 0.0
-    border: float = BORDER_WEIGHT
     root: bool = False
     weights: str = ""
     scale: ScaleRule = SCALE
@@ -132,7 +129,7 @@ VARIANTS = {
     "silver 50%": Variant(silver=0.5),
     "silver 50%, robust": Variant(silver=0.5, fit={"robust": ROBUST}),
     "square root of the channel": Variant(root=True),
-    "whole cells in the loss": Variant(border=1.0, aggregate="cell"),
+    "whole cells in the loss": Variant(fit={"border_weight": 1.0}, aggregate="cell"),
     "scored over whole cells": Variant(weights="base", aggregate="cell"),
     "99.9% of all pixels as scale": Variant(weights="base", scale=ScaleRule(0.999)),
     "99.9% of positive pixels as scale": Variant(
@@ -181,7 +178,6 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
         shares = [1 - variant.silver, variant.silver]
     settings = replace(FIT, seed=seed, **variant.fit)
     weights = given.out / f"{variant.weights or name}-{seed}"
-    loop.cell_losses = partial(cell_losses, border_weight=variant.border)
     net = fit(
         folders,
         weights,

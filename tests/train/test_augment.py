@@ -88,7 +88,8 @@ def test_parts_of_the_samples_are_bent_lifted_and_counted_anew():
     lifted = drawn.lift[drawn.lift > 0]
     assert 0.1 <= float(lifted.min()) < float(lifted.max()) <= 0.2
     assert float(torch.isfinite(drawn.counts).float().mean()) == pytest.approx(0.3, abs=0.03)
-    assert plain.gamma is None and plain.lift is None
+    assert plain.gamma is None
+    assert plain.lift is None
     assert torch.equal(drawn.gain, plain.gain), "one change would change the draws of another"
 
 

@@ -43,8 +43,8 @@ class AugmentSettings:
         Exponent of the channel, even on the logarithm, and the part of samples that has one: images
         that somebody stretched.
     lift, lifted
-        Even background that is added, as a part of the scale, even on the logarithm, and the part of
-        samples that has it; a data set with it has a larger scale, so the plane is divided by that.
+        Constant background that is added, as a part of the scale, even on the logarithm, and the
+        part of samples that has it. The scale of such an image is larger: it divides the sum.
     counts, counted
         Counts of a pixel at the scale, even on the logarithm, and the part of samples that is
         counted anew: with the noise of few photons or ions.

@@ -201,7 +201,14 @@ def _learn(
     with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
         logits = learner.spread_net(planes)
     require_finite(logits, step=step)
-    losses = cell_losses(logits.float(), batch.masks, batch.ids, batch.labels, targets=targets)
+    losses = cell_losses(
+        logits.float(),
+        batch.masks,
+        batch.ids,
+        batch.labels,
+        targets=targets,
+        border_weight=settings.border_weight,
+    )
     losses = losses[torch.isfinite(losses)]
     n_cells = summed(torch.tensor(float(len(losses)), device=world.device), world)
     # Gradients are averaged over the processes: this makes them those of the mean of all cells.

@@ -9,6 +9,7 @@ import torch
 
 from nimbus.model.device import Precision, choose_dtype
 
+from .loss import BORDER_WEIGHT
 from .robust import RobustSettings
 
 
@@ -47,6 +48,8 @@ class FitSettings:
     precision
         Of the forward pass. ``"auto"``: bfloat16 on GPUs that have it, float32 elsewhere; with
         float16 gradients are scaled.
+    border_weight
+        Weight in the loss of the pixels at a cell's border, relative to those of its interior.
     freeze_batch_norm
         Keep the batch norms' statistics as they are in the network that training begins with.
     """
@@ -67,6 +70,7 @@ class FitSettings:
     seed: int = 0
     robust: RobustSettings | None = None
     precision: Precision = "auto"
+    border_weight: float = BORDER_WEIGHT
     freeze_batch_norm: bool = False
 
 
