@@ -93,6 +93,23 @@ def test_a_person_edits_reloads_and_finds_everything_again(chromium, served, sto
     assert not list(store.parent.glob("*.edits.json"))
 
 
+def test_a_right_click_moves_the_selection_into_what_is_under_the_pointer(chromium, served, store):
+    before = table_of(store).obs["nimbus_metacluster"].value_counts().to_dict()
+    person = Person(chromium).open(served.url)
+    person.click_column("metaclusters", "3")
+    person.wait(lambda: f"{before['3']:,} cells" in person.text("chosen"))
+    person.click_column("metaclusters", "5", button="right")
+    person.wait(lambda: "3" not in person.names())
+    person.wait_for_the_table()
+    merged = table_of(store).obs["nimbus_metacluster"].value_counts().to_dict()
+    assert merged["5"] == before["5"] + before["3"]
+
+    # without a selection it says why, and changes nothing
+    person.click_column("metaclusters", "5", button="right")
+    person.wait(lambda: "no node is selected" in person.text("message"))
+    assert person.complaints == []
+
+
 def test_the_view_search_tissue_and_export(chromium, served, tmp_path):
     person = Person(chromium).open(served.url)
 

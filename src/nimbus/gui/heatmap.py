@@ -108,6 +108,7 @@ class Heatmap:
             own.name = f"{name}-{part}"
             own.on_event(Tap, self._tapped)
         self.tree, self.counts, self.strip, self.heat = made
+        self.figures = made
         self.root = column(*made, sizing_mode="stretch_width", spacing=2)
 
     def draw(self, block: Block, markers: Sequence[str]) -> None:

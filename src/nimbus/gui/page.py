@@ -15,6 +15,7 @@ from .exporting import export_buttons
 from .keys import keys
 from .look import SHEET
 from .markerpanel import MarkerPanel
+from .rightclick import right_clicks
 from .showing import Showing
 from .state import State
 from .ticks import Ticks
@@ -130,6 +131,13 @@ class Page:
             return state
         return state.shown(state.view.with_marker(self.charts.markers[row]))
 
+    def on_right_click(self, x: float) -> None:
+        """Move the selection into the metacluster at a place of the right heatmap."""
+        block = self.charts.groups.block
+        metacluster = None if block is None else block.column_at(x)
+        if metacluster is not None:
+            self.do(lambda s: s.move(metacluster))
+
     def _recut(self, n_metaclusters: int) -> None:
         try:
             self._take(self.desk.recut(self.state, n_metaclusters))
@@ -198,6 +206,7 @@ def _layout(page: Page) -> Any:
         bar,
         pn.Row(charts, side, sizing_mode="stretch_width", margin=0),
         keys(page.on_key),
+        right_clicks(page.charts.groups.figures, page.on_right_click),
         css_classes=["nimbus-page"],
         stylesheets=[SHEET],
         sizing_mode="stretch_width",
