@@ -8,7 +8,7 @@ import pytest
 from support.jupyter import TOKEN, Lab, write_notebook
 from support.person import Person
 
-pytest.importorskip("panel")
+panel = pytest.importorskip("panel")
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("jupyterlab")
 
@@ -61,6 +61,11 @@ def told(store, person):
     return json.loads(path.read_text())
 
 
+@pytest.mark.xfail(
+    panel.__version__.startswith("1.10"),
+    reason="Panel 1.10 in a notebook: the last letter of a typed name may not arrive",
+    strict=False,
+)
 def test_a_person_edits_in_a_notebook_and_python_has_it(chromium, lab, store):
     write_notebook(store.parent / "page.ipynb", [READ, SHOW, TELL])
     person = Reader(chromium).open(lab.wait())
