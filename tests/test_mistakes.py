@@ -53,7 +53,9 @@ def test_a_table_without_a_region_is_refused_by_what_writes_its_cells(tissue, tm
 @pytest.mark.parametrize("size", [500, 0.0005])
 def test_a_pixel_size_in_another_unit_is_refused_before_the_work(tissue, size):
     with pytest.raises(ValueError, match="in micrometres per pixel"):
-        nimbus.tl.score(tissue, pixel_size=size, show_progress_bar=False)
+        nimbus.tl.score(
+            tissue, pixel_size=size, model=lambda planes: planes[:, :1], show_progress_bar=False
+        )
 
 
 @pytest.mark.parametrize("grid", [16, (4,), (4, 4, 4), "16x16"])
