@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+import imagecodecs
 import numpy as np
-from tifffile import TiffFile, TiffPage
+from tifffile import COMPRESSION, TiffFile, TiffPage
 
 from nimbus._types import AnyArray
 
 from ._codecs import check_stated_size
+from ._lzw import check_lzw
 from ._pages import Page
 from .errors import read_error, reading
 
@@ -107,6 +109,8 @@ def _decoded(raw: TiffPage, handle: BinaryIO, nth: int) -> AnyArray | None:
     if len(data) != count:
         raise read_error(path, f"cut off: {len(data)} of {count} bytes of strip or tile {nth}")
     check_stated_size(data, raw.compression, _pixels(raw), path)
+    if raw.compression == COMPRESSION.LZW:
+        check_lzw(bytes(imagecodecs.bitorder_decode(data)) if raw.fillorder == 2 else data, path)
     decoded, _, _ = raw.decode(data, nth, jpegtables=raw.jpegtables)
     if decoded is None:
         raise read_error(path, f"strip or tile {nth} gives no pixels")
