@@ -68,7 +68,7 @@ class TrainConfig:
     mix
         Weight of the trained weights in the model; the weights of `start` have the rest.
     pixel_size_um
-        Of the network's grid: what the tiles were cut at.
+        Of the network's grid in scoring; usually what the tiles were cut at.
     scale
         The rule that the model wants its channels scaled by.
     aggregate
