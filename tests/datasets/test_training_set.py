@@ -7,7 +7,7 @@ import pytest
 
 import nimbus
 from nimbus.core.shards import PLANE_MAX, open_shards, read_shard
-from nimbus.datasets import CutSettings, _writing, write_training_set
+from nimbus.datasets import CutSettings, TileSettings, _writing, write_training_set
 from nimbus.engine.cutting import CutPlan, plan_cuts
 from support.tissue import add_labels, draw_sdata
 
@@ -83,13 +83,12 @@ def test_rows_are_found_by_region_and_id_whatever_their_order(tmp_path):
         np.testing.assert_array_equal(tiles.labels, expected)
 
 
-def test_the_default_rule_is_that_of_nimbus_s():
+def test_the_defaults_are_what_nimbus_s_is_trained_on():
     pytest.importorskip("torch")
     from nimbus.engine.predictors import describe_model
 
-    card = describe_model("nimbus-s").card
-    assert CutSettings().scale == card.scale
-    assert CutSettings().pixel_size_um == card.pixel_size_um
+    assert CutSettings().scale == describe_model("nimbus-s").card.scale
+    assert CutSettings().pixel_size_um == TileSettings().pixel_size_um
 
 
 def test_scales_are_pooled_over_the_data_set(tmp_path):

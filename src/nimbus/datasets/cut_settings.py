@@ -22,7 +22,7 @@ class CutSettings:
         Pixels of the network that neighbouring tiles share, so that a cell which one cuts is
         whole in another.
     pixel_size_um
-        Pixel size of the network.
+        Pixel size of the tiles; the default is that of simulated tiles.
     scale
         Which number a channel is divided by, over the data set; the default is the rule of
         ``nimbus-s``.
