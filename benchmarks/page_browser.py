@@ -5,8 +5,8 @@
 The store of benchmarks/page.py is served by `nimbus gui`, and clicked on in a headless Chromium. A
 listener in the page notes the time of each press of the mouse and of the changes that Bokeh applies
 after it; the answer is there when the next frame after the last change is drawn. All of them have
-come when nothing has changed for `QUIET_MS`; what comes later because it is put off on purpose (the
-histogram, the table on disk) is not part of the answer.
+come when nothing has changed for `QUIET_MS`. What is put off on purpose (histogram, tissue) counts
+where it comes before that, so "all drawn" is rather too long.
 """
 
 from __future__ import annotations
