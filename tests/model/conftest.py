@@ -13,15 +13,15 @@ def calibrated():
     torch = pytest.importorskip("torch")
     from nimbus.model.unet import UNet
 
-    def make(depth=3, root_filters=4, *, seed=0, side=None):
+    def make(depth=3, root_filters=4, *, patch=1, seed=0, side=None):
         torch.manual_seed(seed)
-        net = UNet(depth=depth, root_filters=root_filters)
+        net = UNet(depth=depth, root_filters=root_filters, patch=patch)
         norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = None  # plain mean over the passes
             torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
             torch.nn.init.normal_(norm.bias, std=0.3)
-        planes = drawn_planes(4, side or 8 * 2 ** (depth - 1), seed=seed + 1)
+        planes = drawn_planes(4, side or 8 * patch * 2 ** (depth - 1), seed=seed + 1)
         with torch.no_grad():
             net.train()(torch.tensor(planes))
             logits = net.eval()(torch.tensor(planes))

@@ -68,7 +68,9 @@ def test_scale_rule_refuses_what_it_does_not_know(changes, message):
     ("changes", "message"),
     [
         ({"depth": 2**31}, "depth must be from 2 to 12"),
-        ({"root_filters": 10**6}, "root_filters from 1 to 4096"),
+        ({"root_filters": 10**6}, "root_filters must be from 1 to 4096"),
+        ({"patch": 0}, "patch must be from 1 to 16, not 0"),
+        ({"patch": "2"}, "patch is str '2'"),
         ({"depth": 4.0}, "depth is float '4.0'"),
         ({"depth": True}, "depth is bool 'True'"),
         ({"pixel_size_um": "1"}, "pixel_size_um is str '1'"),

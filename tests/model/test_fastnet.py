@@ -130,9 +130,10 @@ SIZES = [(3, 4, 4), (3, 12, 20), (4, 8, 24), (4, 40, 16), (5, 16, 16), (5, 48, 8
 
 
 @pytest.mark.parametrize(("depth", "height", "width"), SIZES)
-def test_fast_network_is_the_network(calibrated, depth, height, width):
-    net = calibrated(depth, 3)
-    planes = torch.tensor(drawn_planes(2, height, width))
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_fast_network_is_the_network(calibrated, depth, height, width, patch):
+    net = calibrated(depth, 3, patch=patch)
+    planes = torch.tensor(drawn_planes(2, patch * height, patch * width))
     expected = net.double()(planes.double())
     fast = fast_unet(net.float())
 

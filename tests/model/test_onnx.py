@@ -20,6 +20,7 @@ def card_of(net):
         name="random",
         depth=net.depth,
         root_filters=net.root_filters,
+        patch=net.patch,
         pixel_size_um=0.7,
         scale=ScaleRule(0.999),
     )
@@ -30,12 +31,12 @@ def probabilities(path, planes):
     return session.run(None, {"planes": planes})[0]
 
 
-@pytest.mark.parametrize(("depth", "root_filters"), [(2, 3), (5, 2)])
-def test_another_runtime_gives_the_probabilities_of_pytorch(tmp_path, depth, root_filters):
-    net = calibrated_net(depth=depth, root_filters=root_filters)
+@pytest.mark.parametrize(("depth", "root_filters", "patch"), [(2, 3, 1), (5, 2, 1), (3, 2, 2)])
+def test_another_runtime_gives_the_probabilities_of_pytorch(tmp_path, depth, root_filters, patch):
+    net = calibrated_net(depth=depth, root_filters=root_filters, patch=patch)
     path = tmp_path / "a.onnx"
     export_onnx(net, card_of(net), path)
-    step = 2 ** (depth - 1)
+    step = patch * 2 ** (depth - 1)
     for n, rows, columns in ((1, 2, 2), (3, 2, 7), (1, 5, 4)):
         planes = np.random.default_rng(rows).random((n, 2, rows * step, columns * step))
         planes = planes.astype(np.float32)

@@ -12,10 +12,10 @@ from .reference import mask_plane_by_skimage
 from .tissue import draw_image, draw_labels
 
 
-def calibrated_net(*, depth=5, root_filters=4, seed=0):
+def calibrated_net(*, depth=5, root_filters=4, patch=1, seed=0):
     """A network with random weights, batch-norm statistics of tissue and logits of sd 2."""
     generator = torch.Generator().manual_seed(seed)
-    net = UNet(depth=depth, root_filters=root_filters)
+    net = UNet(depth=depth, root_filters=root_filters, patch=patch)
     labels = draw_labels((256, 320), n_cells=400, seed=seed)
     image = draw_image(labels, n_channels=4, seed=seed)
     channels = np.clip(image / np.quantile(image, 0.999, axis=(1, 2), keepdims=True), 0, 1)
@@ -46,6 +46,7 @@ def saved_net(path, *, aggregate="cell", **options):
         name="random",
         depth=net.depth,
         root_filters=net.root_filters,
+        patch=net.patch,
         pixel_size_um=1.0,
         scale=ScaleRule(0.9999),
         aggregate=aggregate,

@@ -24,11 +24,14 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=SHAPES, ids=str)
 def field(request):
-    sdata = draw_sdata([request.param])
+    return drawn_field(request.param, calibrated_net(root_filters=2))
+
+
+def drawn_field(shape, net, **options):
+    """A field, what the network says of its cells, slowly, and their ids."""
+    sdata = draw_sdata([shape])
     image, labels = sdata["a_image"].to_numpy(), sdata["a_labels"].to_numpy()
-    net = calibrated_net(root_filters=2)
-    scores, ids = slow_scores(image, labels, list(SCALES.values()), net)
-    return sdata, scores, ids
+    return sdata, *slow_scores(image, labels, list(SCALES.values()), net, **options)
 
 
 def scored(sdata, weights, **options):
@@ -61,6 +64,14 @@ def test_every_tile_size_gives_the_untiled_score(field, weights, tile_size):
     np.testing.assert_array_equal(table.obs["instance_id"], ids)
     assert expected.std() > 0.05, "proves nothing: all cells score alike"
     np.testing.assert_allclose(table.layers["nimbus"], expected, atol=1e-5, rtol=0)
+
+
+def test_tiles_of_a_network_of_patches_give_the_untiled_score(tmp_path):
+    random = {"depth": 4, "root_filters": 2, "patch": 2, "seed": 1}
+    field = drawn_field((491, 373), calibrated_net(**random), multiple=16)
+    saved = saved_net(tmp_path / "patches.safetensors", **random)
+    for tile_size in (40, 128, None):
+        test_every_tile_size_gives_the_untiled_score(field, saved, tile_size)
 
 
 @pytest.mark.parametrize("chunks", [(1, 100, 256), (2, 333, 97), (2, 4096, 4096)], ids=str)

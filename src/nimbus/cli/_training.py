@@ -13,6 +13,7 @@ from nimbus.datasets import write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
 from nimbus.model import ModelCard, UNet, load_checkpoint, save_checkpoint
 from nimbus.train import calibrate, fit, folded
+from nimbus.train.begin import fresh_network
 from nimbus.train.checkpoint import load_state
 from nimbus.train.measure import CellScores, score_cells
 from nimbus.train.samples import TileSampler, split
@@ -113,7 +114,7 @@ def _start(config: TrainConfig) -> UNet | None:
         return None
     if Path(config.start).suffix == ".safetensors":
         return load_checkpoint(Path(config.start))[0]
-    net = UNet(depth=config.fit.depth, root_filters=config.fit.root_filters)
+    net = fresh_network(config.fit, torch.device("cpu"))
     net.load_state_dict(load_state(Path(config.start)).average)
     return net
 
@@ -167,6 +168,7 @@ def _card(config: TrainConfig, cells: CellScores, command: str) -> ModelCard:
         name=config.name,
         depth=config.fit.depth,
         root_filters=config.fit.root_filters,
+        patch=config.fit.patch,
         pixel_size_um=config.pixel_size_um,
         scale=config.scale,
         aggregate=config.aggregate,

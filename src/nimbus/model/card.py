@@ -14,7 +14,7 @@ from nimbus.core.scalerule import ScaleRule
 FORMAT_VERSION = 1
 """Format of the card and of the weights beside it."""
 
-MAX_DEPTH, MAX_ROOT_FILTERS = 12, 4096
+MAX_DEPTH, MAX_ROOT_FILTERS, MAX_PATCH = 12, 4096, 16
 """No network of this kind comes near; more is damage, and would only cost time and memory."""
 
 Aggregate = Literal["cell", "interior"]
@@ -32,7 +32,7 @@ class ModelCard:
     ----------
     name
         Name of the model.
-    depth, root_filters
+    depth, root_filters, patch
         Architecture, as in :class:`nimbus.model.UNet`.
     pixel_size_um
         Side of a pixel of the network's grid, in micrometers.
@@ -70,6 +70,7 @@ class ModelCard:
     scale: ScaleRule
     clip: float = 1.0
     aggregate: Aggregate = "cell"
+    patch: int = 1
     training_data: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict, hash=False)
     licence: str = ""
@@ -78,11 +79,16 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        if not (2 <= self.depth <= MAX_DEPTH and 1 <= self.root_filters <= MAX_ROOT_FILTERS):
-            raise CardError(
-                f"depth must be from 2 to {MAX_DEPTH} and root_filters from 1 to "
-                f"{MAX_ROOT_FILTERS}, not {self.depth!r}, {self.root_filters!r}"
-            )
+        ranges = {
+            "depth": (2, MAX_DEPTH),
+            "root_filters": (1, MAX_ROOT_FILTERS),
+            "patch": (1, MAX_PATCH),
+        }
+        for name, (least, most) in ranges.items():
+            if not least <= getattr(self, name) <= most:
+                raise CardError(
+                    f"{name} must be from {least} to {most}, not {getattr(self, name)!r}"
+                )
         for name in ("pixel_size_um", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise CardError(f"{name} must be above 0, not {getattr(self, name)!r}")
@@ -93,14 +99,14 @@ class ModelCard:
     @property
     def multiple(self) -> int:
         """Height and width of the input, and tile origins, must be multiples of this."""
-        return int(2 ** (self.depth - 1))
+        return self.patch * int(2 ** (self.depth - 1))
 
     @property
     def halo(self) -> int:
         """Pixels around a tile that can change its scores, rounded up to `multiple`.
 
-        What is further than ``6 * multiple - 2`` (94 at depth 5) from a box that begins and ends
-        at multiples of `multiple` cannot reach it.
+        What is further than ``6 * multiple - 2 * patch`` (94 at depth 5) from a box that begins
+        and ends at multiples of `multiple` cannot reach it.
         """
         return 6 * self.multiple
 
@@ -155,7 +161,7 @@ def _check_types(card: ModelCard) -> None:
     kinds: dict[str, type | tuple[type, ...]] = dict.fromkeys(
         ("name", "training_data", "licence", "sha256"), str
     )
-    kinds |= {"depth": int, "root_filters": int, "metrics": Mapping}
+    kinds |= {"depth": int, "root_filters": int, "patch": int, "metrics": Mapping}
     kinds |= {"pixel_size_um": (int, float), "clip": (int, float)}
     for name, kind in kinds.items():
         value = getattr(card, name)

@@ -48,11 +48,12 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: the file name must end in .safetensors")
-    if (net.depth, net.root_filters) != (card.depth, card.root_filters):
-        raise CheckpointError(
-            f"{path}: the network has depth {net.depth} and {net.root_filters} root filters, "
-            f"its card says {card.depth} and {card.root_filters}"
-        )
+    for name in ("depth", "root_filters", "patch"):
+        if getattr(net, name) != getattr(card, name):
+            raise CheckpointError(
+                f"{path}: the network has {name} {getattr(net, name)}, "
+                f"its card says {getattr(card, name)}"
+            )
     state = {name: t.contiguous() for name, t in net.state_dict().items() if COUNTER not in name}
     require_state(state, net, where=str(path))
     data = save(state)
@@ -119,7 +120,7 @@ def _read_safetensors(path: Path) -> State:
 
 def _network(state: State, card: ModelCard, *, where: str) -> UNet:
     with torch.device("meta"):  # no random weights that would be replaced
-        net = UNet(depth=card.depth, root_filters=card.root_filters)
+        net = UNet(depth=card.depth, root_filters=card.root_filters, patch=card.patch)
     require_state(state, net, where=where)
     counters = {name: torch.tensor(0) for name in net.state_dict() if COUNTER in name}
     weights = {name: tensor.float() for name, tensor in state.items()}

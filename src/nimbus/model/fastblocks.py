@@ -69,6 +69,19 @@ def enter(
     convolve(block.second, spare, target, work, add=True)
 
 
+def enter_patches(
+    block: FastBlock, planes: Phased, target: Phased, spare: Phased, work: Workers
+) -> None:
+    """:func:`enter` of planes that are features of one image, as those of patches are."""
+
+    def strip(start: int, stop: int, _: Scratch) -> None:
+        flat = target.rows(start, stop).view(-1, target.n_features)
+        torch.mm(planes.rows(start, stop).view(-1, planes.n_features), block.skip, out=flat)
+
+    work.each_strip(strip, target.n_tile_rows, strip_rows(target))
+    _convolve_twice(block, target, spare, work)
+
+
 def descend(block: FastBlock, above: Phased, target: Phased, spare: Phased, work: Workers) -> None:
     """Write the features of a block to `target`, after 2x2 maxima of `above`."""
 
@@ -80,9 +93,7 @@ def descend(block: FastBlock, above: Phased, target: Phased, spare: Phased, work
         torch.mm(pooled.view(-1, above.n_features), block.skip, out=flat)
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
-    target.fill_rim()
-    convolve(block.first, target, spare, work)
-    convolve(block.second, spare, target, work, add=True)
+    _convolve_twice(block, target, spare, work)
 
 
 def ascend(
@@ -103,23 +114,29 @@ def ascend(
         flat.addmm_(lifted.view(-1, n), block.skip[n:])
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
+    _convolve_twice(block, target, skip, work)
+
+
+def _convolve_twice(block: FastBlock, target: Phased, spare: Phased, work: Workers) -> None:
+    """Add to `target` what the 3x3 convolutions of the block make of it, by way of `spare`."""
     target.fill_rim()
-    convolve(block.first, target, skip, work)
-    convolve(block.second, skip, target, work, add=True)
+    convolve(block.first, target, spare, work)
+    convolve(block.second, spare, target, work, add=True)
 
 
 def leave(last: Pointwise, source: Phased, work: Workers) -> Tensor:
-    """One value per pixel, axes ``(y, x)``."""
-    out = torch.empty(N_OUT * source.n_tile_rows, source.n_tiles, N_OUT)
+    """Values of each pixel, axes ``(value, y, x)``."""
+    n_values = last.bias.numel()
+    out = torch.empty(n_values, N_OUT * source.n_tile_rows, source.n_tiles, N_OUT)
 
     def strip(start: int, stop: int, _: Scratch) -> None:
         rows = source.rows(start, stop)
-        value = (rows.reshape(-1, source.n_features) @ last.weight).view(rows.shape[:3])
-        out[N_OUT * start : N_OUT * stop] = value[:, :, 1:-1].transpose(1, 2)
+        values = (rows.reshape(-1, source.n_features) @ last.weight).view(*rows.shape[:3], -1)
+        out[:, N_OUT * start : N_OUT * stop] = values[:, :, 1:-1].permute(3, 0, 2, 1)
 
     work.each_strip(strip, source.n_tile_rows, strip_rows(source))
-    image = out.view(len(out), -1)[: source.height, : source.width]
-    return image + last.bias
+    image = out.flatten(2)[:, : source.height, : source.width]
+    return image + last.bias[:, None, None]
 
 
 def strip_rows(image: Phased) -> int:

@@ -13,8 +13,18 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .fastblocks import EntryBlock, FastBlock, Pointwise, ascend, descend, enter, leave
+from .fastblocks import (
+    EntryBlock,
+    FastBlock,
+    Pointwise,
+    ascend,
+    descend,
+    enter,
+    enter_patches,
+    leave,
+)
 from .fastconv import fast_conv
 from .fold import folded
 from .phased import Phased, phased, phased_shape
@@ -29,14 +39,15 @@ class FastUNet:
     It keeps its memory between calls, and works on one image at a time.
     """
 
-    entry: EntryBlock
-    """At the full resolution."""
+    entry: EntryBlock | FastBlock
+    """At the full resolution: of two planes, or of the pixels of patches."""
     down: tuple[FastBlock, ...]
     """From half to the lowest resolution."""
     lifts: tuple[Pointwise, ...]
     up: tuple[FastBlock, ...]
     """From the second lowest to the full resolution."""
     last: Pointwise
+    patch: int
     memory: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
     scratch: list[Scratch] = field(default_factory=list, repr=False, compare=False)
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
@@ -44,11 +55,13 @@ class FastUNet:
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
         with self.lock, workers(self.scratch) as work:
-            return torch.stack([self._one(image, work)[None] for image in planes])
+            places = F.pixel_unshuffle(planes, self.patch)
+            logits = torch.stack([self._one(image, work) for image in places])
+            return F.pixel_shuffle(logits, self.patch)
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:
         images = [self._image(level, planes) for level in range(1 + len(self.down))]
-        enter(self.entry, self._phased_planes(planes), images[0], self._spare(images, 0), work)
+        self._enter(planes, images[0], self._spare(images, 0), work)
         for level, block in enumerate(self.down, start=1):
             descend(block, images[level - 1], images[level], self._spare(images, level), work)
         below = images[-1]
@@ -59,14 +72,18 @@ class FastUNet:
             below = target
         return leave(self.last, below, work)
 
-    def _phased_planes(self, planes: Tensor) -> list[Phased]:
+    def _enter(self, planes: Tensor, target: Phased, spare: Phased, work: Workers) -> None:
         height, width = planes.shape[-2:]
+        if isinstance(self.entry, FastBlock):
+            image = self._placed("planes", height, width, len(planes))
+            image.fill(planes)
+            enter_patches(self.entry, image, target, spare, work)
+            return
         images = []
         for index, plane in enumerate(planes):
-            image = self._placed(f"plane {index}", height, width, 1)
-            image.fill(plane)
-            images.append(image)
-        return images
+            images.append(self._placed(f"plane {index}", height, width, 1))
+            images[-1].fill(plane[None])
+        enter(self.entry, images, target, spare, work)
 
     def _image(self, level: int, planes: Tensor) -> Phased:
         height, width = planes.shape[-2] >> level, planes.shape[-1] >> level
@@ -101,7 +118,11 @@ def fast_unet(net: UNet) -> FastUNet:
     upwards = cast(list[UpBlock], list(net.expanding_layers)[::3])
     expanding = cast(list[ConvBlock], list(net.expanding_layers)[2::3])
     with torch.inference_mode():
-        entry, missing = _entry_block(first)
+        entry: EntryBlock | FastBlock
+        if net.patch == 1:
+            entry, missing = _entry_block(first)
+        else:
+            entry, missing = _block(first, torch.zeros(IN_PLANES * net.patch**2))
         down, lifts, up, left_out = [], [], [], [missing]
         for block in others:
             fast, missing = _block(block, left_out[-1])
@@ -116,7 +137,7 @@ def fast_unet(net: UNet) -> FastUNet:
         last = net.final_conv
         bias = _bias(last) + last.weight[:, :, 0, 0] @ missing
         leaving = Pointwise(last.weight[:, :, 0, 0].T.contiguous(), bias)
-    return FastUNet(entry, tuple(down), tuple(lifts), tuple(up), leaving)
+    return FastUNet(entry, tuple(down), tuple(lifts), tuple(up), leaving, net.patch)
 
 
 def _block(block: ConvBlock, missing: Tensor) -> tuple[FastBlock, Tensor]:

@@ -42,11 +42,11 @@ class FoldedUNet(nn.Module):
         self.bottom = FoldedBlock(net.bottle_neck)
         self.lift = nn.ModuleList(block.upconv for block in lift)
         self.up = nn.ModuleList(FoldedBlock(block) for block in up)
-        self.last = net.final_conv
+        self.last, self.patch = net.final_conv, net.patch
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of planes ``(n, 2, y, x)``."""
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for block in self.down:
             skips.append(block(x))
@@ -54,8 +54,7 @@ class FoldedUNet(nn.Module):
         x = self.bottom(x)
         for lift, block in zip(self.lift, self.up, strict=True):
             x = block(torch.cat([skips.pop(), lift(x).relu_()], dim=1))
-        out: Tensor = self.last(x)
-        return out
+        return F.pixel_shuffle(self.last(x), self.patch)
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

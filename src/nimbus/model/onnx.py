@@ -155,7 +155,7 @@ class _Graph:
 
     def unet(self, net: FoldedUNet) -> None:
         """The whole network, from `INPUT` to `OUTPUT`."""
-        x, skips = INPUT, []
+        x, skips = self.places(INPUT, net.patch), []
         for block in net.down:
             skips.append(self.block(x, block))
             x = self.add("MaxPool", [skips[-1]], kernel_shape=[2, 2], strides=[2, 2])
@@ -163,7 +163,25 @@ class _Graph:
         for lift, block in zip(net.lift, net.up, strict=True):
             lifted = self.add("Relu", [self.convolution(x, lift, "ConvTranspose", strides=[2, 2])])
             x = self.block(self.add("Concat", [skips.pop(), lifted], axis=1), block)
-        self.add("Sigmoid", [self.convolution(x, net.last, "Conv")], name=OUTPUT)
+        x = self.convolution(x, net.last, "Conv")
+        if net.patch > 1:
+            x = self.add("DepthToSpace", [x], blocksize=net.patch, mode="CRD")
+        self.add("Sigmoid", [x], name=OUTPUT)
+
+    def places(self, x: Name, patch: int) -> Name:
+        """Pixels of a patch as planes, in the order of PyTorch: plane, then y, then x."""
+        if patch == 1:
+            return x
+        # SpaceToDepth of one plane after the other: its own order is y, x, plane.
+        planes = []
+        for plane in range(IN_PLANES):
+            ends = np.array([[plane], [plane + 1], [1]], dtype=np.int64)
+            names = [f"plane_{plane}_{end}" for end in ("from", "to", "axis")]
+            for name, end in zip(names, ends, strict=True):
+                self.weights.append(self.onnx.numpy_helper.from_array(end, name))
+            one = self.add("Slice", [x, *names])
+            planes.append(self.add("SpaceToDepth", [one], blocksize=patch))
+        return self.add("Concat", planes, axis=1)
 
     def block(self, x: Name, block: nn.Module) -> Name:
         """A :class:`nimbus.model.fold.FoldedBlock`."""

@@ -64,12 +64,12 @@ class Phased:
         """Data of the rows of tiles ``start <= t < stop``, without the rim's rows."""
         return self.data[1 + N_OUT * start : 1 + N_OUT * stop]
 
-    def fill(self, plane: Tensor) -> None:
-        """Write a plane ``(y, x)`` to the only feature, and its rim."""
-        rows = self.data[1 : 1 + self.height, :, :, 0]
+    def fill(self, planes: Tensor) -> None:
+        """Write planes ``(feature, y, x)`` and their rim."""
+        rows = self.data[1 : 1 + self.height]
         for phase in range(N_OUT):
-            column = plane[:, phase::N_OUT]
-            rows[:, phase, 1 : 1 + column.shape[1]] = column
+            columns = planes[:, :, phase::N_OUT].permute(1, 2, 0)
+            rows[:, phase, 1 : 1 + columns.shape[1]] = columns
         self.fill_rim()
 
     def fill_rim(self) -> None:

@@ -49,7 +49,7 @@ class Settings:
         return ScorePlan(
             multiple=card.multiple,
             halo=card.halo,
-            tile_size=self.tile_size or TILE_SIZE,
+            tile_size=self.tile_size or TILE_SIZE * card.patch,
             clip=card.clip,
             views=views(self.tta),
             each_view=self.uncertainty,

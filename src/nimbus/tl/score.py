@@ -102,7 +102,7 @@ def score(  # noqa: PLR0913 - the public signature
     precision
         ``"auto"``, ``"float32"`` (exact), ``"bfloat16"`` or ``"float16"``.
     tile_size
-        Largest side of a tile in network pixels. It changes memory and speed, not the scores.
+        Largest side of a tile in pixels of the model. It changes memory and speed, not the scores.
     batch_size
         Channels that go to the device at once; halved when the device is out of memory.
     n_jobs

@@ -19,8 +19,8 @@ class FitSettings:
 
     Parameters
     ----------
-    depth, root_filters
-        Size of the network.
+    depth, root_filters, patch
+        Size of the network, as in :class:`nimbus.model.UNet`.
     n_steps
         Steps of the whole training; the learning rate falls over it.
     batch_size
@@ -56,6 +56,7 @@ class FitSettings:
 
     depth: int = 4
     root_filters: int = 16
+    patch: int = 1
     n_steps: int = 2400
     batch_size: int = 8
     learning_rate: float = 2e-3
