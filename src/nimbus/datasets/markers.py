@@ -130,6 +130,10 @@ SCATTERED = 0.25
 SCATTERED_SHARE = (0.01, 0.7)
 """Range of the part of the cells that are positive then, drawn on the logarithm."""
 
+ALIKE = 0.5
+"""Part of the random markers whose positives are about equally bright, as those of a follicle are:
+where no stain is even, a network takes whatever is even for background."""
+
 ALL_DIM = 0.08
 """Part of the random markers whose positives are all dim."""
 
@@ -140,13 +144,15 @@ def random_marker(rng: np.random.Generator) -> Marker:
         return _ubiquitous_marker(rng)
     pattern = str(rng.choice(PATTERNS, p=_PATTERN_WEIGHT))
     positive = tuple((name, float(p)) for name, p in _random_positive(pattern, rng) if p > 0)
+    alike = rng.random() < ALIKE
+    usual = rng.uniform(0.0, 0.08) if alike else rng.uniform(0.1, 0.6)
     return Marker(
         name="random",
         pattern=pattern,
         positive=positive,
         process=float(rng.choice([0.0, 0.3, 0.8], p=[0.6, 0.25, 0.15])),
-        dim=float(rng.choice([rng.uniform(0.1, 0.6), 1.0], p=[1 - ALL_DIM, ALL_DIM])),
-        spread=float(rng.uniform(0.25, 0.8)),
+        dim=float(rng.choice([usual, 1.0], p=[1 - ALL_DIM, ALL_DIM])),
+        spread=float(rng.uniform(0.08, 0.3) if alike else rng.uniform(0.25, 0.8)),
     )
 
 
@@ -157,8 +163,8 @@ def _ubiquitous_marker(rng: np.random.Generator) -> Marker:
         name="random",
         pattern=str(rng.choice(PATTERNS, p=_UBIQUITOUS_WEIGHT)),
         positive=tuple((name, float(rng.uniform(least, 1.0))) for name in CELL_TYPES),
-        dim=float(rng.uniform(0.0, 0.3)),
-        spread=float(rng.uniform(0.12, 0.7)),
+        dim=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.0, 0.3)])),
+        spread=float(rng.choice([rng.uniform(0.08, 0.25), rng.uniform(0.12, 0.7)])),
     )
 
 
