@@ -11,6 +11,7 @@ from spatialdata import SpatialData
 from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus.core.scalerule import ScaleRule
+from nimbus.core.tiles import rounded_up
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import region_rows
 
@@ -18,6 +19,9 @@ from .cut_settings import CutSettings
 from .training_set import write_training_set
 
 LEARN, JUDGE = "train", "validation"
+
+TILE_UM, MULTIPLE = 128.0, 32
+"""Edge of a tile: at least so many micrometres, and a multiple of so many pixels."""
 
 
 def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
@@ -69,6 +73,7 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         Without table, layer or labelled cell, and for all that
         :func:`nimbus.datasets.write_training_set` refuses.
     """
+    tile_size = rounded_up(round(TILE_UM / pixel_size_um), MULTIPLE)
     fields = _labelled_fields(sdata, table_key, layer, labels_key)
     split: dict[str, list[str]] | None = None
     if len(fields) > 1:
@@ -83,7 +88,9 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         folder,
         layer=layer,
         split=split,
-        settings=CutSettings(overlap=0, scale=rule, pixel_size_um=pixel_size_um),
+        settings=CutSettings(
+            tile_size=tile_size, overlap=0, scale=rule, pixel_size_um=pixel_size_um
+        ),
         image_key=image_key,
         labels_key=labels_key,
         table_key=table_key,
