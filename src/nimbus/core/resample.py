@@ -77,12 +77,24 @@ def area_average(image: FloatArray, grid: Grid, box: Box, *, origin: Box) -> NDA
 def _weighted(image: FloatArray, taps: Taps, start: int, *, axis: int) -> NDArray[np.float32]:
     shape = [1] * image.ndim
     shape[axis] = -1
-    total: NDArray[np.float32] | None = None
+    total: FloatArray | None = None
     for index, weight in zip(taps.index - start, taps.weight, strict=True):
         # The first tap of every pixel is inside the part; later ones of weight 0 may not be.
         inside = np.minimum(index, image.shape[axis] - 1)
-        part = np.take(image, inside, axis=axis) * weight.reshape(shape)
+        part = _taken(image, inside, axis)
+        if np.any(weight != 1):
+            part = part * weight.reshape(shape)
         total = part.astype(np.float32, copy=False) if total is None else total + part
     if total is None:
         raise ValueError("no network pixel to average over")
     return total.astype(np.float32, copy=False)
+
+
+def _taken(image: FloatArray, index: IntArray, axis: int) -> FloatArray:
+    """:func:`numpy.take`, as a view where the places are evenly spaced."""
+    steps = np.unique(np.diff(index))
+    if steps.size > 1 or (steps.size == 1 and steps[0] < 1):
+        return np.take(image, index, axis=axis)
+    step = int(steps[0]) if steps.size else 1
+    span = slice(int(index[0]), int(index[-1]) + 1, step)
+    return image[..., span] if axis == -1 else image[..., span, :]

@@ -73,13 +73,15 @@ def network_input(
     shape
         Rows and columns of the network's grid.
     """
-    inside = tile.read.clipped(shape)
-    rows = _reflected(tile.read.y0, tile.read.y1, shape[0]) - inside.y0
-    columns = _reflected(tile.read.x0, tile.read.x1, shape[1]) - inside.x0
-    planes = np.empty((channels.shape[0], 2, rows.size, columns.size), dtype=np.float32)
-    index = np.ix_(rows, columns)
-    planes[:, 0] = channels[:, index[0], index[1]]
-    planes[:, 1] = mask[index]
+    read = tile.read
+    height, width = read.clipped(shape).shape
+    planes = np.empty((channels.shape[0], 2, *read.shape), dtype=np.float32)
+    planes[:, 0, :height, :width] = channels
+    planes[:, 1, :height, :width] = mask
+    below = _reflected(read.y0 + height, read.y1, shape[0]) - read.y0
+    beside = _reflected(read.x0 + width, read.x1, shape[1]) - read.x0
+    planes[:, :, height:, :width] = planes[:, :, below, :width]
+    planes[..., width:] = planes[..., beside]
     return planes
 
 

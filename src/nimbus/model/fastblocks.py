@@ -124,19 +124,20 @@ def _convolve_twice(block: FastBlock, target: Phased, spare: Phased, work: Worke
     convolve(block.second, spare, target, work, add=True)
 
 
-def leave(last: Pointwise, source: Phased, work: Workers) -> Tensor:
-    """Values of each pixel, axes ``(value, y, x)``."""
-    n_values = last.bias.numel()
-    out = torch.empty(n_values, N_OUT * source.n_tile_rows, source.n_tiles, N_OUT)
+def leave(last: Pointwise, source: Phased, patch: int, work: Workers) -> Tensor:
+    """One value per pixel, axes ``(y, x)``; a place of `source` has ``patch ** 2`` of them."""
+    n_rows = N_OUT * source.n_tile_rows
+    out = torch.empty(n_rows, patch, source.n_tiles, N_OUT, patch)
 
     def strip(start: int, stop: int, _: Scratch) -> None:
         rows = source.rows(start, stop)
-        values = (rows.reshape(-1, source.n_features) @ last.weight).view(*rows.shape[:3], -1)
-        out[:, N_OUT * start : N_OUT * stop] = values[:, :, 1:-1].permute(3, 0, 2, 1)
+        values = torch.addmm(last.bias, rows.reshape(-1, source.n_features), last.weight)
+        # axes (row, phase, tile, y in patch, x in patch)
+        pixels = values.view(*rows.shape[:3], patch, patch)[:, :, 1:-1]
+        out[N_OUT * start : N_OUT * stop] = pixels.permute(0, 3, 2, 1, 4)
 
     work.each_strip(strip, source.n_tile_rows, strip_rows(source))
-    image = out.flatten(2)[:, : source.height, : source.width]
-    return image + last.bias[:, None, None]
+    return out.view(n_rows * patch, -1)[: source.height * patch, : source.width * patch]
 
 
 def strip_rows(image: Phased) -> int:

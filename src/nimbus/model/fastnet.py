@@ -13,7 +13,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .fastblocks import (
     EntryBlock,
@@ -55,12 +54,11 @@ class FastUNet:
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
         with self.lock, workers(self.scratch) as work:
-            places = F.pixel_unshuffle(planes, self.patch)
-            logits = torch.stack([self._one(image, work) for image in places])
-            return F.pixel_shuffle(logits, self.patch)
+            return torch.stack([self._one(image, work)[None] for image in planes])
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:
-        images = [self._image(level, planes) for level in range(1 + len(self.down))]
+        height, width = (side // self.patch for side in planes.shape[1:])
+        images = [self._image(level, height, width) for level in range(1 + len(self.down))]
         self._enter(planes, images[0], self._spare(images, 0), work)
         for level, block in enumerate(self.down, start=1):
             descend(block, images[level - 1], images[level], self._spare(images, level), work)
@@ -70,25 +68,25 @@ class FastUNet:
             target = self._spare(images, level)
             ascend(block, lift, below, images[level], target, work)
             below = target
-        return leave(self.last, below, work)
+        return leave(self.last, below, self.patch, work)
 
     def _enter(self, planes: Tensor, target: Phased, spare: Phased, work: Workers) -> None:
-        height, width = planes.shape[-2:]
+        height, width = target.height, target.width
         if isinstance(self.entry, FastBlock):
-            image = self._placed("planes", height, width, len(planes))
-            image.fill(planes)
+            image = self._placed("planes", height, width, len(planes) * self.patch**2)
+            pixels = planes.view(len(planes), height, self.patch, width, self.patch)
+            image.fill(pixels.permute(1, 3, 0, 2, 4))
             enter_patches(self.entry, image, target, spare, work)
             return
         images = []
         for index, plane in enumerate(planes):
             images.append(self._placed(f"plane {index}", height, width, 1))
-            images[-1].fill(plane[None])
+            images[-1].fill(plane[..., None])
         enter(self.entry, images, target, spare, work)
 
-    def _image(self, level: int, planes: Tensor) -> Phased:
-        height, width = planes.shape[-2] >> level, planes.shape[-1] >> level
+    def _image(self, level: int, height: int, width: int) -> Phased:
         n_features = self.entry.skip.shape[1] << level
-        return self._placed(f"level {level}", height, width, n_features)
+        return self._placed(f"level {level}", height >> level, width >> level, n_features)
 
     def _spare(self, images: list[Phased], level: int) -> Phased:
         """An image like that of `level`, in other memory than those of the levels beside it."""

@@ -64,11 +64,12 @@ class Phased:
         """Data of the rows of tiles ``start <= t < stop``, without the rim's rows."""
         return self.data[1 + N_OUT * start : 1 + N_OUT * stop]
 
-    def fill(self, planes: Tensor) -> None:
-        """Write planes ``(feature, y, x)`` and their rim."""
+    def fill(self, values: Tensor) -> None:
+        """Write an image, axes ``(y, x, ...)`` with features along all others, and its rim."""
         rows = self.data[1 : 1 + self.height]
+        rows = rows.view(*rows.shape[:3], *values.shape[2:])
         for phase in range(N_OUT):
-            columns = planes[:, :, phase::N_OUT].permute(1, 2, 0)
+            columns = values[:, phase::N_OUT]
             rows[:, phase, 1 : 1 + columns.shape[1]] = columns
         self.fill_rim()
 
