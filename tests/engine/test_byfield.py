@@ -29,8 +29,8 @@ def test_a_field_comes_when_its_last_tile_is_done_and_before_the_next_is_asked_f
 
     fields = each_field(tiles(), n_fields=5)
     found = []
-    for parts in fields:
-        found.append([int(part.ids[0]) for part in parts])
+    for held in fields:
+        found.append([int(ids[0]) for ids in held.parts])
         if len(found) == 1:
             assert asked == [0, 0, 0, 1]
     assert found == [[1, 2], [], [], [3], []]

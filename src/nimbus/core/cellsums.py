@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,60 +24,13 @@ class CellSums:
 
     Examples
     --------
-    >>> left = CellSums(np.array([1]), {"area": np.array([2.0])})
-    >>> right = CellSums(np.array([1, 7]), {"area": np.array([3.0, 1.0])})
-    >>> both = added([left, right])
-    >>> both.ids, both.sums["area"]
-    (array([1, 7]), array([5., 1.]))
+    >>> sums = CellSums(np.array([4, 7]), {"area": np.array([3.0, 1.0])})
+    >>> sums.sums["area"][sums.ids == 7]
+    array([1.])
     """
 
     ids: NDArray[np.int64]
     sums: Mapping[str, NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JoinedSums:
-    """Parts that are added up name by name, so that only one sum of all cells need be held.
-
-    Parameters
-    ----------
-    parts
-        At least one; all have the same names.
-    ids
-        Ids of all parts, ascending.
-    rows
-        For each part the places of its ids among all.
-    """
-
-    parts: Sequence[CellSums]
-    ids: NDArray[np.int64]
-    rows: Sequence[NDArray[np.intp]]
-
-    @classmethod
-    def of(cls, parts: Sequence[CellSums]) -> JoinedSums:
-        """The ids of all parts, sorted once."""
-        ids, inverse = np.unique(np.concatenate([p.ids for p in parts]), return_inverse=True)
-        ends = np.cumsum([part.ids.size for part in parts])
-        return cls(parts, ids, np.split(inverse, ends[:-1]))
-
-    def total(self, name: str) -> NDArray[np.float64]:
-        """Sum of that name, cell by cell, each cell in the order of the parts.
-
-        The order is part of the contract: the same parts in the same order give the same bits,
-        whichever task finished first.
-        """
-        total = np.zeros((self.ids.size, *self.parts[0].sums[name].shape[1:]))
-        for part, rows in zip(self.parts, self.rows, strict=True):
-            total[rows] += part.sums[name]  # within a part an id occurs once: indexing adds
-        return total
-
-
-def added(parts: Sequence[CellSums]) -> CellSums:
-    """Sum of `parts`, cell by cell, each cell in the order of the parts."""
-    if len(parts) == 1:
-        return parts[0]
-    joined = JoinedSums.of(parts)
-    return CellSums(joined.ids, {name: joined.total(name) for name in parts[0].sums})
 
 
 def compact_ids(labels: IntArray) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -18,6 +18,9 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Obs
 from nimbus._types import AnyArray
 
+_NAMED_AT_ONCE = 2**16
+"""Cells whose ids are Python numbers at one time: of millions they take more than their names."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionRows:
@@ -98,7 +101,8 @@ def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArra
     counts such rows. A region is asked for when the one before has been copied, so an iterator
     need not hold them all.
     """
-    out = np.full(table.shape, np.nan, dtype=np.float32)
+    out = np.empty(table.shape, dtype=np.float32)  # takes memory as it is filled
+    filled = np.zeros(table.n_obs, dtype=bool)
     rows_of = region_rows(table)
     n_missing, names = 0, []
     for name, region in regions:
@@ -106,6 +110,8 @@ def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArra
         if name in rows_of:  # labels without a cell have no row
             columns = table.var_names.get_indexer(list(region.columns))
             n_missing += _fill(out, columns, *rows_of[name], region)
+            filled[rows_of[name][0]] = True
+    out[~filled] = np.nan
     if n_missing:
         warnings.warn(
             f"{n_missing} rows of the table have no cell in the labels {listed(names)}; their "
@@ -129,8 +135,10 @@ def _fill(
         if np.array_equal(columns, np.arange(out.shape[1])):
             block[:] = region.values
         else:
+            block[:] = np.nan
             block[:, columns] = region.values
         return 0
+    out[rows] = np.nan
     if region.ids.size == 0:
         return int(ids.size)
     order = np.argsort(region.ids)
@@ -193,8 +201,10 @@ def _cell_names(ids: Mapping[str, NDArray[np.int64]]) -> pd.Index:
     names = np.empty(sum(own.size for own in ids.values()), dtype=object)
     start = 0
     for region, own in ids.items():
-        names[start : start + own.size] = [f"{region}_{number}" for number in own.tolist()]
-        start += own.size
+        for first in range(0, own.size, _NAMED_AT_ONCE):
+            some = own[first : first + _NAMED_AT_ONCE].tolist()
+            names[start : start + len(some)] = [f"{region}_{number}" for number in some]
+            start += len(some)
     return pd.Index(names, dtype=str)
 
 

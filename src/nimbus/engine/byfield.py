@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from nimbus.core.cellsums import CellSums
+from nimbus.core.heldsums import HeldSums
 
 
 class OfField(Protocol):
@@ -18,7 +19,7 @@ class OfField(Protocol):
 
 def each_field(
     results: Iterable[tuple[OfField, CellSums | None]], *, n_fields: int
-) -> Iterator[list[CellSums]]:
+) -> Iterator[HeldSums]:
     """Sums of the tiles of each field, once its last tile is done.
 
     Sums are float64 and of several kinds, what becomes of them is a third of that or less; so
@@ -29,7 +30,7 @@ def each_field(
     results
         Tiles and their sums (``None``: without cells), field by field.
     n_fields
-        Number of fields; one without cells gives an empty list.
+        Number of fields; one without cells gives sums without parts.
 
     Examples
     --------
@@ -38,17 +39,16 @@ def each_field(
     >>> sums = CellSums(np.array([7]), {})
     >>> first, last = TileItem(0, None, "fov0"), TileItem(2, None, "fov2")
     >>> done = [(first, sums), (first, None), (last, sums)]
-    >>> [len(parts) for parts in each_field(done, n_fields=3)]
+    >>> [len(held.parts) for held in each_field(done, n_fields=3)]
     [1, 0, 1]
     """
-    held: list[CellSums] = []
-    now = 0
+    held, now = HeldSums(), 0
     for item, sums in results:
         while now < item.field:
             yield held
-            held, now = [], now + 1
+            held, now = HeldSums(), now + 1
         if sums is not None:
-            held.append(sums)
+            held.add(sums)
     while now < n_fields:
         yield held
-        held, now = [], now + 1
+        held, now = HeldSums(), now + 1

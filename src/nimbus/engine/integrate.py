@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nimbus._progress import with_progress
-from nimbus.core.cellsums import CellSums, JoinedSums, ratio
+from nimbus.core.cellsums import CellSums, ratio
+from nimbus.core.heldsums import HeldSums, Totals
 from nimbus.core.tiles import Tile, plan_tiles
 
 from .byfield import each_field
@@ -78,7 +79,7 @@ def integrate_fields(
     )
     by_field = each_field(results, n_fields=len(sources))
     return [
-        _means(parts, len(source.channels)) for parts, source in zip(by_field, sources, strict=True)
+        _means(held, len(source.channels)) for held, source in zip(by_field, sources, strict=True)
     ]
 
 
@@ -89,20 +90,25 @@ def _items(sources: Sequence[FieldSource]) -> Iterator[_Item]:
             yield _Item(index, tile)
 
 
-def _means(parts: list[CellSums], n_channels: int) -> CellMeans:
-    if not parts:
+def _means(held: HeldSums, n_channels: int) -> CellMeans:
+    if not held.parts:
         return CellMeans(
             np.zeros(0, dtype=np.int64),
             np.zeros((0, n_channels), dtype=np.float32),
             np.zeros(0, dtype=np.int64),
             np.zeros((0, 2)),
         )
-    joined = JoinedSums.of(parts)
-    area = joined.total("area")
-    means = ratio(joined.total("intensity"), joined.total("intensity_area")[:, None])
-    return CellMeans(
-        joined.ids,
-        means.astype(np.float32),
-        area.astype(np.int64),
-        ratio(joined.total("place"), area[:, None]),
-    )
+    joined = held.joined()
+    (intensity,) = joined.finished(("intensity", "intensity_area"), intensities)
+    area, centroid = joined.finished(("area", "place"), places)
+    return CellMeans(joined.ids, intensity, area, centroid)
+
+
+def intensities(sums: Totals) -> tuple[NDArray[np.float32]]:
+    """Mean intensity of each channel over each cell, ``(n, c)``."""
+    return (ratio(sums["intensity"], sums["intensity_area"][:, None]).astype(np.float32),)
+
+
+def places(sums: Totals) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pixels ``(n,)`` and centroid (y, x) of each cell."""
+    return sums["area"].astype(np.int64), ratio(sums["place"], sums["area"][:, None])

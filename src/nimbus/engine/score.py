@@ -9,15 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nimbus._progress import with_progress
-from nimbus.core.cellsums import CellSums, JoinedSums, ratio
+from nimbus.core.cellsums import CellSums, ratio
+from nimbus.core.heldsums import HeldSums, Totals
 from nimbus.core.tiles import Tile, plan_tiles
 
 from .byfield import each_field
+from .integrate import intensities, places
 from .predict import Aggregate, ScorePlan, score_tile, tile_maps
 from .predictors import PredictorSpec, predictor_for
 from .resume import Journal
 from .run import run_ordered
 from .source import FieldSource
+
+_SCORES = ("score", "score_area")
+
+_INTERIOR: dict[Aggregate, tuple[str, ...]] = {
+    "cell": (),
+    "interior": ("interior_score", "interior_area"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +143,8 @@ def score_fields(
     lean = ((item, _needed(sums, aggregate)) for item, sums in results)
     by_field = each_field(lean, n_fields=len(task.sources))
     return [
-        _finish(JoinedSums.of(parts), aggregate, task.plan) if parts else _empty(source, task.plan)
-        for source, parts in zip(task.sources, by_field, strict=True)
+        _finish(held, aggregate, task.plan) if held.parts else _empty(source, task.plan)
+        for source, held in zip(task.sources, by_field, strict=True)
     ]
 
 
@@ -143,8 +152,8 @@ def _needed(sums: CellSums | None, aggregate: Aggregate) -> CellSums | None:
     """Without the sums over interiors where those are not wanted: a third of all."""
     if sums is None or aggregate == "interior":
         return sums
-    kept = {name: one for name, one in sums.sums.items() if not name.startswith("interior")}
-    return CellSums(sums.ids, kept)
+    unused = _INTERIOR["interior"]
+    return CellSums(sums.ids, {name: v for name, v in sums.sums.items() if name not in unused})
 
 
 def _finished(
@@ -165,30 +174,26 @@ def _finished(
             yield item, sums
 
 
-def _finish(joined: JoinedSums, aggregate: Aggregate, plan: ScorePlan) -> CellScores:
-    views = _views(joined, aggregate)
-    score = views.mean(axis=1).astype(np.float32)
-    spread = views.std(axis=1).astype(np.float32) if plan.each_view else None
-    del views
-    area = joined.total("area")
-    intensity = ratio(joined.total("intensity"), joined.total("intensity_area")[:, None])
-    return CellScores(
-        ids=joined.ids,
-        score=score,
-        spread=spread,
-        intensity=intensity.astype(np.float32),
-        area=area.astype(np.int64),
-        centroid=ratio(joined.total("place"), area[:, None]),
-    )
+def _finish(held: HeldSums, aggregate: Aggregate, plan: ScorePlan) -> CellScores:
+    def scores(sums: Totals) -> tuple[NDArray[np.float32], ...]:
+        views = _views(sums, aggregate)
+        score = views.mean(axis=1).astype(np.float32)
+        return (score, views.std(axis=1).astype(np.float32)) if plan.each_view else (score,)
+
+    joined = held.joined()
+    score, *spread = joined.finished((*_SCORES, *_INTERIOR[aggregate]), scores)
+    (intensity,) = joined.finished(("intensity", "intensity_area"), intensities)
+    area, centroid = joined.finished(("area", "place"), places)
+    return CellScores(joined.ids, score, spread[0] if spread else None, intensity, area, centroid)
 
 
-def _views(joined: JoinedSums, aggregate: Aggregate) -> NDArray[np.float64]:
+def _views(sums: Totals, aggregate: Aggregate) -> NDArray[np.float64]:
     """Score of each cell in each view, ``(n, views, c)``."""
-    score, count = joined.total("score"), joined.total("score_area")
+    score, count = sums["score"], sums["score_area"]
     if aggregate == "interior":
-        interior = joined.total("interior_area")
+        interior = sums["interior_area"]
         has = interior > 0
-        score = np.where(has[:, None, None], joined.total("interior_score"), score)
+        score = np.where(has[:, None, None], sums["interior_score"], score)
         count = np.where(has, interior, count)
     return ratio(score, count[:, None, None])
 

@@ -1,0 +1,122 @@
+"""Sums of tiles that are held in few bytes and joined some cells at a time."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from nimbus.core import heldsums
+from nimbus.core.cellsums import CellSums
+from nimbus.core.heldsums import LARGEST_SLAB, HeldSums, Slabs, lean, lean_ids
+
+
+def parts(rng, n_parts=7, largest=40, views=2):
+    """Tiles that share cells, with sums whose order of addition can be seen in the last bits."""
+    for _ in range(n_parts):
+        ids = np.sort(rng.choice(np.arange(1, largest), rng.integers(1, largest - 1), False))
+        score = rng.random((ids.size, views, 3)) * 10.0 ** rng.integers(-8, 8, (ids.size, 1, 1))
+        yield CellSums(ids, {"score": score, "area": rng.integers(1, 90, ids.size).astype(float)})
+
+
+def slow_totals(tiles, name):
+    """Cell by cell, tile after tile."""
+    out = {}
+    for tile in tiles:
+        for cell, row in zip(tile.ids.tolist(), tile.sums[name], strict=True):
+            out[cell] = out.get(cell, 0.0) + row
+    return [out[cell] for cell in sorted(out)]
+
+
+def held_of(tiles):
+    held = HeldSums()
+    for tile in tiles:
+        held.add(tile)
+    return held
+
+
+@pytest.mark.parametrize("block", [1, 5, 1000], ids=["cell by cell", "some cells", "all cells"])
+@pytest.mark.parametrize("most", [3, 1000])
+def test_sums_are_bit_for_bit_those_of_a_loop_in_the_order_of_the_tiles(monkeypatch, block, most):
+    monkeypatch.setattr(heldsums, "SMALLEST_BLOCK", block)
+    monkeypatch.setattr(heldsums, "MOST_BLOCKS", most)
+    tiles = list(parts(np.random.default_rng(0)))
+    backwards = slow_totals(tiles[::-1], "score")
+    assert not np.array_equal(backwards, slow_totals(tiles, "score")), "the order would not matter"
+
+    joined = held_of(tiles).joined()
+
+    np.testing.assert_array_equal(joined.ids, np.unique(np.concatenate([t.ids for t in tiles])))
+    (area,) = joined.finished(("area",), lambda sums: (sums["area"],))
+    (score,) = joined.finished(("score",), lambda sums: (sums["score"],))
+    np.testing.assert_array_equal(area, slow_totals(tiles, "area"))
+    np.testing.assert_array_equal(score, slow_totals(tiles, "score"))
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 5])
+@pytest.mark.parametrize("n_views", [1, 8])
+def test_means_over_views_have_the_same_bits_however_many_cells_there_are(n_views, n_channels):
+    views = np.random.default_rng(0).random((50, n_views, n_channels))
+    for size in (1, 2, 7):
+        for first, last in pairwise(np.unique([*range(0, 50, size), 50])):
+            some = views[first:last]
+            np.testing.assert_array_equal(some.mean(axis=1), views.mean(axis=1)[first:last])
+            np.testing.assert_array_equal(some.std(axis=1), views.std(axis=1)[first:last])
+
+
+def test_what_was_added_may_change_afterwards():
+    ids, area = np.array([1, 2]), np.array([3.0, 0.1])
+    held = HeldSums()
+    held.add(CellSums(ids, {"area": area}))
+    ids += 5
+    area += 5
+    joined = held.joined()
+    assert joined.ids.tolist() == [1, 2]
+    assert joined.finished(("area",), lambda sums: (sums["area"],))[0].tolist() == [3.0, 0.1]
+
+
+def test_sums_are_gone_once_they_were_asked_for():
+    held = held_of(parts(np.random.default_rng(0)))
+    watched = [weakref.ref(one) for one in held.sums["score"]]
+    joined = held.joined()
+    joined.finished(("area",), lambda sums: (sums["area"],))
+    assert all(one() is not None for one in watched)
+    joined.finished(("score",), lambda sums: (sums["score"],))
+    gc.collect()
+    assert all(one() is None for one in watched)
+    assert held.parts == []
+
+
+def test_ids_beyond_32_bits_stay_apart():
+    assert lean_ids(np.array([1, 2**31 - 1])).dtype == np.int32
+    far = 2**31 + 5
+    assert np.array([far]).astype(np.int32)[0] != far
+    joined = held_of([CellSums(np.array([5, far]), {"area": np.array([1.0, 2.0])})]).joined()
+    assert joined.ids.tolist() == [5, far]
+
+
+@pytest.mark.parametrize("odd", [0.1, 2.0**24 + 1, 1e300, 1e-300, np.nan])
+def test_sums_are_halved_only_where_no_bit_changes(odd):
+    whole = np.array([0.0, 3.0, 2.0**24])
+    assert lean(whole).dtype == np.float32
+    assert lean(np.append(whole, odd)).dtype == np.float64
+
+
+def test_many_small_arrays_lie_in_few_large_ones():
+    slabs, rng = Slabs(), np.random.default_rng(0)
+    given = [rng.random((n, 3)).astype(t) for n in (5, 0, 7, 4000, 1) for t in (np.float32, float)]
+    kept = [slabs.kept(one) for one in given]
+    for one, copy in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(copy, one)
+        assert copy.dtype == one.dtype
+        assert copy.flags.aligned
+    assert len({id(copy.base) for copy in kept}) == 2 < len(kept)
+
+
+def test_an_array_above_the_largest_slab_has_one_of_its_own():
+    slabs = Slabs()
+    large = np.broadcast_to(np.uint8(7), LARGEST_SLAB + 1)
+    assert slabs.kept(large).base.nbytes == LARGEST_SLAB + 8
