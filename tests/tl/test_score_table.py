@@ -124,6 +124,14 @@ class TestExistingTable:
         with pytest.raises(ValueError, match="'m0' is not among the var_names of table 'table'"):
             nimbus.tl.score(sdata, channels=["m0"], **QUIET)
 
+    @pytest.mark.parametrize("verb", [nimbus.tl.score, nimbus.pp.integrate])
+    def test_two_markers_of_one_name_are_refused(self, verb):
+        sdata, _ = self.shuffled()
+        sdata.tables["table"].var_names = ["m1", "m1"]
+        given = QUIET if verb is nimbus.tl.score else {"show_progress_bar": False}
+        with pytest.raises(ValueError, match="'m1' of table 'table' stand for several markers"):
+            verb(sdata, **given)
+
     def test_labels_that_it_does_not_annotate_are_refused(self):
         sdata = draw_sdata(SHAPES)
         nimbus.tl.score(sdata, labels_key="a_labels", **QUIET)

@@ -249,9 +249,15 @@ def markers_of(table: AnnData, channels: Sequence[str] | None, *, table_key: str
     Raises
     ------
     ValueError
-        A channel that was asked for is not a marker of the table.
+        A channel that was asked for is not a marker of the table, or two markers have one name.
     """
     markers = [str(name) for name in table.var_names]
+    if not table.var_names.is_unique:
+        twice = table.var_names[table.var_names.duplicated()].unique()
+        raise ValueError(
+            f"the var_names {listed(twice)} of table {table_key!r} stand for several markers; "
+            "rename them, or pass table_key= with a new name to make a table"
+        )
     for name in channels or ():
         if name not in markers:
             raise ValueError(
