@@ -30,6 +30,11 @@ class CutSettings:
         A cell of which less than this part lies in a tile is undecided there.
     shard_mb
         A file of planes is closed when it reaches this size.
+
+    Examples
+    --------
+    >>> CutSettings(tile_size=256, overlap=32).checked().min_visible
+    0.4
     """
 
     tile_size: int = 128

@@ -65,6 +65,11 @@ class RobustSettings:
     ------
     ValueError
         For a value outside its range.
+
+    Examples
+    --------
+    >>> RobustSettings(rule="select", after_step=500, trusted_datasets=("gold*",)).quantile
+    0.85
     """
 
     rule: Literal["select", "bootstrap"] = "bootstrap"
