@@ -65,14 +65,17 @@ def test_stopped_and_resumed_gives_the_weights_of_an_unbroken_training(nimbus, w
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
-@pytest.mark.parametrize("start", ["checkpoint.pt", "mine.safetensors"])
+@pytest.mark.parametrize(
+    ("start", "patch"), [("checkpoint.pt", 1), ("mine.safetensors", 1), ("mine.safetensors", 2)]
+)
 def test_a_second_training_begins_with_the_first_and_uses_its_tiles(
-    nimbus, written, tmp_path, start
+    nimbus, written, tmp_path, start, patch
 ):
     nimbus("train", written("a.toml", out="a"), "--no-progress")
     tiles = f'[[tiles]]\nfolder = "{tmp_path / "a" / "tiles-0"}"\n'
     text = f'name = "mine"\nout = "{{out}}"\nstart = "{tmp_path / "a" / start}"\n{tiles}'
     text += "[fit]\nn_steps = 1\ndepth = 2\nroot_filters = 2\nlearning_rate = 0.0\n"
+    text += f"patch = {patch}\n"
 
     result = nimbus("train", written("b.toml", out="b", text=text), "--no-progress")
 

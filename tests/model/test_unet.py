@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 from nimbus.core.scalerule import ScaleRule
 from nimbus.model import ModelCard, UNet
 from nimbus.model.fold import FoldedUNet
+from nimbus.model.patches import in_patches
 
 
 def test_architecture_is_the_published_one():
@@ -79,22 +80,18 @@ def test_folding_changes_nothing_but_rounding(calibrated, patch):
         torch.testing.assert_close(FoldedUNet(net)(planes), net(planes), atol=1e-4, rtol=1e-4)
 
 
-def test_a_patch_of_pixels_that_count_alike_is_one_pixel_of_their_mean(calibrated):
-    """Weights that do not tell the pixels of a place apart: the plain network on averages."""
+def test_a_network_of_patches_begins_as_the_network_of_their_means(calibrated):
     plain = calibrated(3, 4)
-    state = plain.state_dict()
-    first, last = "contracting_layers.0.conv2d_0.weight", "final_conv."
-    state[first] = state[first].repeat_interleave(4, dim=1) / 4
-    for name in (f"{last}weight", f"{last}bias"):
-        state[name] = state[name].repeat_interleave(4, dim=0)
-    net = UNet(depth=3, root_filters=4, patch=2).eval()
-    net.load_state_dict(state)
+    net = in_patches(plain, 2)
     planes = torch.rand(2, 2, 16, 24)
     averaged = planes.unflatten(-1, (-1, 2)).mean(-1).unflatten(-2, (-1, 2)).mean(-2)
 
     with torch.inference_mode():
         expected = plain(averaged).repeat_interleave(2, -1).repeat_interleave(2, -2)
         torch.testing.assert_close(net(planes), expected, atol=1e-5, rtol=0)
+    assert not net.training
+    with pytest.raises(ValueError, match="has patches of 2 already"):
+        in_patches(net, 2)
 
 
 def test_pixels_of_a_patch_are_told_apart_and_stay_in_place():

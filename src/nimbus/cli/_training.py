@@ -12,6 +12,7 @@ from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
 from nimbus.model import ModelCard, UNet, load_checkpoint, save_checkpoint
+from nimbus.model.patches import in_patches
 from nimbus.train import calibrate, fit, folded
 from nimbus.train.begin import fresh_network
 from nimbus.train.checkpoint import load_state
@@ -109,11 +110,15 @@ def _ready(source: TileSource, own: Path, machine: Machine, world: World) -> Pat
 
 
 def _start(config: TrainConfig) -> UNet | None:
-    """The weights that the training begins with: averaged ones, or those of a finished model."""
+    """The weights that the training begins with: averaged ones, or those of a finished model.
+
+    A model without patches begins a network of patches.
+    """
     if not config.start:
         return None
     if Path(config.start).suffix == ".safetensors":
-        return load_checkpoint(Path(config.start))[0]
+        net = load_checkpoint(Path(config.start))[0]
+        return net if net.patch == config.fit.patch else in_patches(net, config.fit.patch)
     net = fresh_network(config.fit, torch.device("cpu"))
     net.load_state_dict(load_state(Path(config.start)).average)
     return net
