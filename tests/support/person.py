@@ -47,13 +47,15 @@ class Person:
         if not request.url.startswith(("http://127.0.0.1", "data:", "blob:")):
             self.complaints.append(f"asked {request.url}")
 
-    def wait(self, condition):
+    def wait(self, condition, *, limit_s=45):
         """Until it holds; what the page shows follows a click by some milliseconds."""
-        for _ in range(450):
+        for _ in range(10 * limit_s):
             if condition():
                 return
             self.page.wait_for_timeout(100)
-        raise AssertionError(f"it did not happen; the page says {self.text('message')!r}")
+        there = self.page.locator(".message").count() > 0  # to ask for its text would wait for it
+        told = self.text("message") if there else "nothing"
+        raise AssertionError(f"it did not happen; the page says {told!r}")
 
     def frame(self, name):
         return self.page.evaluate(FRAME, name)

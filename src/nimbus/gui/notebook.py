@@ -61,6 +61,17 @@ def load() -> None:
     pn.extension(inline=True)
 
 
+def hear(root: Any, own: Kernel) -> None:
+    """Take what a browser says to a page in the main thread, one message after the other.
+
+    JupyterLab has messages of pages come in a thread beside the cells, a "subshell" of the kernel.
+    When Panel has read one, it lets go of all changes of the document: those too that the main
+    thread was about to send. And an edit would change the table while a cell reads it.
+    """
+    read = root._on_msg  # Panel looks it up when it draws the page
+    root._on_msg = lambda *message: own.soon(lambda: read(*message))
+
+
 def send(root: Any, change: Callable[[], None]) -> None:
     """Change a page, and send all that changed, figures too, at once.
 

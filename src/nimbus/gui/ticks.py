@@ -7,7 +7,7 @@ from typing import Any
 
 import panel as pn
 
-from .notebook import kernel, send
+from .notebook import hear, kernel, send
 
 LATER_MS = 150
 """What may wait is done when nobody has asked for it for so long."""
@@ -38,8 +38,10 @@ class Ticks:
         return self._kernel is not None
 
     def show(self, root: Any) -> None:
-        """Send what calls change of this layout, where it is shown in a notebook."""
+        """Send what calls change of this layout, and hear it, where it is shown in a notebook."""
         self._root = root
+        if self._kernel is not None:
+            hear(root, self._kernel)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call from any thread, when the page is not at work."""
