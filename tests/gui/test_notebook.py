@@ -44,8 +44,15 @@ class Reader(Person):
         self.page.set_default_timeout(120_000)
         self.page.set_viewport_size({"width": 1500, "height": 2200})  # all cells without scrolling
         self.page.goto(f"{url}/doc/tree/page.ipynb?token={TOKEN}")
+        # JupyterLab says "idle" before there is a kernel, and may lose what is run then
+        self.wait(lambda: self.kernels(url) == ["idle"], limit_s=120)
         self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
         return self
+
+    def kernels(self, url):
+        """What the server says that its kernels do."""
+        told = self.page.request.get(f"{url}/api/kernels?token={TOKEN}").json()
+        return [kernel["execution_state"] for kernel in told]
 
     def run(self, cell):
         """Run a cell to its end."""
