@@ -102,6 +102,22 @@ def radio(options: Sequence[str] | Mapping[str, Any], name: str) -> Any:
     )
 
 
+def span(label: str, name: str, *, width: int) -> Any:
+    """A slider with two ends; at first from 0 to 1."""
+    return pn.widgets.RangeSlider(
+        label=label,
+        start=0.0,
+        end=1.0,
+        value=(0.0, 1.0),
+        step=0.01,
+        width=width,
+        margin=(3, 8),
+        bar_color="#27455c",
+        stylesheets=[FIELDS],
+        css_classes=[name],
+    )
+
+
 def html(name: str, content: str = "", **more: Any) -> Any:
     """A piece of HTML; who fills it escapes what people wrote."""
     given = {"margin": (0, 4), "sizing_mode": "stretch_width", "stylesheets": [TEXT]} | more

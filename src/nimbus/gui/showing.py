@@ -5,13 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-import panel as pn
-
 from nimbus._types import FloatArray
 
-from .controls import button, entered, html, pressed, radio, text
+from .controls import button, entered, html, pressed, radio, span, text
 from .editing import Do
-from .look import FIELDS
 from .state import State
 from .view import LAYOUTS, ZSCORE_LIMIT
 
@@ -38,18 +35,7 @@ class Showing:
         self.search = text("Search", "search", hint="node, metacluster, marker", width=165)
         self.select_found = button("Select found", "select-found")
         self.found = html("found", width=130, align="end", sizing_mode="fixed")
-        self.limits = pn.widgets.RangeSlider(
-            label="Colours",
-            start=0.0,
-            end=1.0,
-            value=(0.0, 1.0),
-            step=0.01,
-            width=180,
-            margin=(3, 8),
-            bar_color="#27455c",
-            stylesheets=[FIELDS],
-            css_classes=["limits"],
-        )
+        self.limits = span("Colours", "limits", width=180)
         self.zscore.param.watch(lambda e: self._view(lambda v: v.with_zscore(e.new)), "value")
         self.layout.param.watch(lambda e: self._view(lambda v: v.with_layout(e.new)), "value")
         self.search.param.watch(lambda e: self._view(lambda v: v.with_search(e.new)), "value_input")

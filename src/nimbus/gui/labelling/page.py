@@ -10,7 +10,7 @@ from typing import Any
 import panel as pn
 
 from nimbus.data.annotations import JUDGEMENTS
-from nimbus.gui.controls import button, html, pressed, select
+from nimbus.gui.controls import button, html, pressed, select, span
 from nimbus.gui.look import FIELDS, SHEET, TEXT
 from nimbus.gui.ticks import Ticks
 from nimbus.gui.tissue import Window
@@ -77,18 +77,7 @@ class Page:
         self.second = select(
             "Second channel", "second", width=130, options=[NONE, *desk.facts.channels]
         )
-        self.range = pn.widgets.RangeSlider(
-            label="Intensity drawn black and white",
-            start=0.0,
-            end=1.0,
-            value=(0.0, 1.0),
-            step=0.01,
-            width=230,
-            margin=(3, 8),
-            bar_color="#27455c",
-            stylesheets=[FIELDS],
-            css_classes=["range"],
-        )
+        self.range = span("Intensity drawn black and white", "range", width=230)
         self.auto = button("Auto", "auto")
         self.score = pn.widgets.Checkbox(
             label="Show the score", stylesheets=[FIELDS], css_classes=["score"], margin=(3, 4)
