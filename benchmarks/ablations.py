@@ -63,7 +63,7 @@ WIDE = AugmentSettings(
     log_gain=(0.3, 1.8), noise=(0.0, 0.03), blur_px=(0.3, 1.2), blurred=0.3, gamma=(0.6, 1.3),
     bent=0.25, lift=(0.03, 0.2), lifted=0.12, counts=(8.0, 100.0), counted=0.2,
 )  # fmt: skip
-"""That of configs/nimbus-s.toml."""
+"""That of the third nimbus-s (docs/design/training.md), with weaker backgrounds."""
 ROBUST = RobustSettings(after_step=100, trusted_datasets=("simulated*",))
 SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
 N_BINS = 10

@@ -64,9 +64,10 @@ class TrainConfig:
         all where none are simulated.
     start
         ``checkpoint.pt`` of a training to begin with, or the ``.safetensors`` of a model of the
-        same size; none: untrained weights.
-    mix
-        Weight of the trained weights in the model; the weights of `start` have the rest.
+        same size (its patch may be 1); none: untrained weights.
+    mix, mix_with
+        Weight of the trained weights in the model; those of `mix_with`, a file like that of
+        `start`, have the rest. None: those of `start`.
     pixel_size_um
         Of the network's grid in scoring; usually what the tiles were cut at.
     scale
@@ -86,6 +87,7 @@ class TrainConfig:
     tiles: tuple[TileSource, ...]
     start: str = ""
     mix: float = 1.0
+    mix_with: str = ""
     pixel_size_um: float = 1.0
     scale: ScaleRule = SCALE
     aggregate: Aggregate = "interior"

@@ -62,8 +62,8 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     """
     out, world = Path(config.out), joined(machine.device)
     folders = [
-        _ready(source, out / f"tiles-{number}", machine, world)
-        for number, source in enumerate(config.tiles)
+        _ready(source, folder, machine, world)
+        for source, folder in zip(config.tiles, _folders(config), strict=True)
     ]
     last = config.stop_step or config.fit.n_steps
     stop = last if machine.stop_after is None else machine.stop_after
@@ -73,7 +73,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         settings=config.fit,
         augment=config.augment,
         shares=[source.share for source in config.tiles],
-        start=_start(config),
+        start=_model(config.start, config),
         resume=machine.resume,
         stop_after=stop,
         device=machine.device,
@@ -88,9 +88,22 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     return path
 
 
-def _ready(source: TileSource, own: Path, machine: Machine, world: World) -> Path:
+def held_out_metrics(net: UNet, config: TrainConfig) -> dict[str, dict[str, float]]:
+    """Measures of `net` on the held-out tiles of a configuration that was trained before."""
+    held_out = _judges(config, _folders(config))
+    return _metrics(score_cells(net, held_out, every=_stride(held_out)))
+
+
+def _folders(config: TrainConfig) -> list[Path]:
+    """Where the tiles of each source are, or will be."""
+    return [
+        Path(source.folder or Path(config.out) / f"tiles-{number}")
+        for number, source in enumerate(config.tiles)
+    ]
+
+
+def _ready(source: TileSource, folder: Path, machine: Machine, world: World) -> Path:
     """The folder of a source's tiles, simulated now if they are not there."""
-    folder = Path(source.folder) if source.folder else own
     if source.simulate is not None and not (folder / INDEX).is_file():
         if world.size > 1:
             raise FileNotFoundError(
@@ -109,28 +122,28 @@ def _ready(source: TileSource, own: Path, machine: Machine, world: World) -> Pat
     return folder
 
 
-def _start(config: TrainConfig) -> UNet | None:
-    """The weights that the training begins with: averaged ones, or those of a finished model.
+def _model(path: str, config: TrainConfig) -> UNet | None:
+    """The weights at `path`, if there is one: averaged ones, or those of a finished model.
 
     A model without patches begins a network of patches.
     """
-    if not config.start:
+    if not path:
         return None
-    if Path(config.start).suffix == ".safetensors":
-        net = load_checkpoint(Path(config.start))[0]
+    if Path(path).suffix == ".safetensors":
+        net = load_checkpoint(Path(path))[0]
         return net if net.patch == config.fit.patch else in_patches(net, config.fit.patch)
     net = fresh_network(config.fit, torch.device("cpu"))
-    net.load_state_dict(load_state(Path(config.start)).average)
+    net.load_state_dict(load_state(Path(path)).average)
     return net
 
 
 def _mixed(net: UNet, config: TrainConfig) -> UNet:
-    """`net` with the mean of its weights and those that it began with, as the config weighs them.
+    """`net` with the mean of its weights and those before, as the config weighs them.
 
     What was learned last holds better on other images so (Wortsman et al., *Robust fine-tuning of
     zero-shot models*, 2022).
     """
-    first = _start(config)
+    first = _model(config.mix_with or config.start, config)
     if first is None or config.mix == 1:
         return net
     before = first.state_dict()
@@ -155,7 +168,7 @@ def _calibrated(
     net: UNet, held_out: TileSampler, config: TrainConfig, device: str
 ) -> tuple[UNet, CellScores]:
     """The network with calibrated logits, on the CPU, and its scores of held-out cells."""
-    every = max(1, len(held_out) // _HELD_OUT_SAMPLES)
+    every = _stride(held_out)
     line = calibrate(
         net,
         held_out,
@@ -168,6 +181,10 @@ def _calibrated(
     return net, score_cells(net, held_out, every=every)
 
 
+def _stride(held_out: TileSampler) -> int:
+    return max(1, len(held_out) // _HELD_OUT_SAMPLES)
+
+
 def _card(config: TrainConfig, cells: CellScores, command: str) -> ModelCard:
     return ModelCard(
         name=config.name,
@@ -178,12 +195,12 @@ def _card(config: TrainConfig, cells: CellScores, command: str) -> ModelCard:
         scale=config.scale,
         aggregate=config.aggregate,
         training_data=f"{config.about} Made by: {command}",
-        metrics={"held-out tiles": _metrics(cells)},
+        metrics=_metrics(cells),
         licence=config.licence,
     )
 
 
-def _metrics(cells: CellScores) -> dict[str, float]:
+def _metrics(cells: CellScores) -> dict[str, dict[str, float]]:
     """Measures of a card, rounded."""
     best = best_f1(cells.score, cells.truth)
     values = {
@@ -194,4 +211,4 @@ def _metrics(cells: CellScores) -> dict[str, float]:
         "best_threshold": best.threshold,
         "cells": float(len(cells.truth)),
     }
-    return {key: round(value, 4) for key, value in values.items()}
+    return {"held-out tiles": {key: round(value, 4) for key, value in values.items()}}
