@@ -42,7 +42,7 @@ def main() -> None:
 
 def variants() -> dict[str, Pass]:
     torch.manual_seed(0)
-    net, small = UNet().eval(), UNet(depth=4, root_filters=16).eval()
+    net, small = UNet().eval(), UNet(depth=4, root_filters=16, patch=2).eval()
     half = FoldedUNet(net).bfloat16()
     return {
         "published: float32, NCHW, batch norms": net,

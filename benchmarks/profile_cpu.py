@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/profile_cpu.py [--side 2048] [--channels 1]
 
 One thread, CPU seconds of each stage without those of stages inside it, so that other work on the
-machine changes little. The field is that of memory.py, read from its store, at 0.5 um; both models
-see 1 um. Weights of the published size are random: what they are does not change the time. A first
-run on a small field is not counted.
+machine changes little. The field is that of memory.py, read from its store, at 0.5 um; the model of
+the published size sees 1 um, nimbus-s patches of 2 x 2 pixels of 0.4 um. Weights of the published
+size are random, which does not change the time. A first run on a small field is not counted.
 """
 
 from __future__ import annotations
