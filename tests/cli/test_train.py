@@ -107,6 +107,34 @@ def test_mixed_weights_lie_between_those_of_the_start_and_the_trained_ones(
     torch.testing.assert_close(part, 0.75 * none + 0.25 * whole)
 
 
+def test_a_model_named_as_teacher_has_a_word(nimbus, written, tmp_path):
+    nimbus("train", written("a.toml", out="a"), "--no-progress")
+    teacher = f'teacher = "{tmp_path / "a" / "mine.safetensors"}"'
+    taught = SMALL + "[fit.taught]\nlabel_weight = {weight}\n"
+    for out, weight in (("label", 1.0), ("both", 0.1)):
+        text = taught.replace("{weight}", str(weight))
+        made = nimbus(
+            "train", written(f"{out}.toml", out=out, text=text, more=teacher), "--no-progress"
+        )
+        assert made.exit_code == 0, made.stderr
+
+    kernel = "expanding_layers.0.upconv.weight"
+    label, both = (
+        weights(tmp_path / out / "mine.safetensors")[kernel] for out in ("label", "both")
+    )
+    assert not torch.equal(label, both)
+
+
+def test_a_teacher_without_settings_is_refused(nimbus, written, tmp_path):
+    nimbus("train", written("a.toml", out="a"), "--no-progress")
+    teacher = f'teacher = "{tmp_path / "a" / "mine.safetensors"}"'
+
+    result = nimbus("train", written("b.toml", out="b", more=teacher), "--no-progress")
+
+    assert result.exit_code == 1
+    assert "a teacher alone" in result.stderr
+
+
 def test_without_resume_an_old_training_is_kept(nimbus, written):
     config = written()
     nimbus("train", config, "--no-progress")

@@ -68,6 +68,8 @@ class TrainConfig:
     mix, mix_with
         Weight of the trained weights in the model; those of `mix_with`, a file like that of
         `start`, have the rest. None: those of `start`.
+    teacher
+        A model, of any size, that ``fit.taught`` lets have a word on what cells are to score.
     pixel_size_um
         Of the network's grid in scoring; usually what the tiles were cut at.
     scale
@@ -88,6 +90,7 @@ class TrainConfig:
     start: str = ""
     mix: float = 1.0
     mix_with: str = ""
+    teacher: str = ""
     pixel_size_um: float = 1.0
     scale: ScaleRule = SCALE
     aggregate: Aggregate = "interior"

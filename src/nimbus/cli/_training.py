@@ -74,6 +74,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         augment=config.augment,
         shares=[source.share for source in config.tiles],
         start=_model(config.start, config),
+        teacher=load_checkpoint(Path(config.teacher))[0] if config.teacher else None,
         resume=machine.resume,
         stop_after=stop,
         device=machine.device,

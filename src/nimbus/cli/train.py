@@ -51,9 +51,11 @@ def train(
         [tiles.simulate]
         n_fields = 100
 
-    The tables [fit], [fit.robust] and [augment] have the fields of nimbus.train.FitSettings,
-    RobustSettings and AugmentSettings; [tiles.simulate] has those of nimbus.datasets.TileSettings.
-    A second [[tiles]] with a folder of nimbus.datasets.write_training_set adds real cells.
+    The tables [fit], [fit.robust], [fit.taught] and [augment] have the fields of
+    nimbus.train.FitSettings, RobustSettings, TeacherSettings and AugmentSettings; [tiles.simulate]
+    has those of nimbus.datasets.TileSettings. A second [[tiles]] with a folder of
+    nimbus.datasets.write_training_set adds real cells. With [fit.taught] and a model as `teacher`
+    the network learns from that model's scores as well.
     """
     if threads > 0:
         torch.set_num_threads(threads)

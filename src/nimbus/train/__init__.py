@@ -6,6 +6,7 @@ from .finetune import Finetuned, finetune
 from .loop import fit
 from .robust import RobustSettings
 from .settings import FitSettings
+from .teacher import TeacherSettings
 from .tuning import FinetuneSettings
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Finetuned",
     "FitSettings",
     "RobustSettings",
+    "TeacherSettings",
     "calibrate",
     "finetune",
     "fit",

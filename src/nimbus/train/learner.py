@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,8 @@ class Learner:
         Losses that cells are selected by.
     trusted
         Of each source: whether its labels are known to be true, bool ``(source,)``.
+    teacher
+        A trained network, in evaluation mode; None: there is none.
     """
 
     net: UNet
@@ -52,6 +55,7 @@ class Learner:
     average: Weights
     history: LossHistory
     trusted: Tensor
+    teacher: UNet | None = None
 
     def state(self, step: int, settings: Mapping[str, Any]) -> TrainingState:
         """All that a checkpoint after `step` steps holds."""
@@ -72,6 +76,7 @@ def new_learner(
     sources: Sequence[Source],
     *,
     start: UNet | None,
+    teacher: UNet | None = None,
     state: TrainingState | None,
 ) -> Learner:
     """A learner before its first step, or as `state` left it.
@@ -86,9 +91,21 @@ def new_learner(
         Of all samples.
     start
         Network to begin with; None: an untrained one.
+    teacher
+        Network that has a word on what cells are to score; it is not changed.
     state
         Checkpoint to go on from; its weights stand above those of `start`.
+
+    Raises
+    ------
+    ValueError
+        A teacher without settings that say how cells are taught, or the other way round.
     """
+    if (teacher is None) != (settings.taught is None):
+        raise ValueError(
+            "fit needs a teacher and settings.taught, or neither; given is "
+            + ("settings.taught alone" if teacher is None else "a teacher alone")
+        )
     net, judge = (fresh_network(settings, world.device) for _ in range(2))
     if start is not None:
         net.load_state_dict(start.state_dict())
@@ -106,6 +123,7 @@ def new_learner(
         average=weights_of(net),
         history=no_history(max(len(sources), 1)).to(world.device),
         trusted=trusted.to(world.device),
+        teacher=None if teacher is None else deepcopy(teacher).to(world.device).eval(),
     )
     if state is not None:
         _go_on(learner, state, world.device)

@@ -31,6 +31,7 @@ from .samples import Batch, TileSampler, split
 from .selection import selected, without
 from .settings import FitSettings, learning_rate_at, training_dtype
 from .tally import Tally
+from .teacher import taught
 from .world import World, joined, share, summed
 
 CHECKPOINT = "checkpoint.pt"
@@ -43,6 +44,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     settings: FitSettings | None = None,
     augment: AugmentSettings | None = None,
     start: UNet | None = None,
+    teacher: UNet | None = None,
     shares: Sequence[float] | None = None,
     resume: bool = False,
     stop_after: int | None = None,
@@ -62,6 +64,9 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         None: the defaults.
     start
         Network to begin with, of the size that the settings say; None: an untrained one.
+    teacher
+        Network, of any size, that has a word on what cells are to score, as ``settings.taught``
+        says; None: labels alone.
     shares
         Part of the samples that is drawn from each folder; None: all samples are drawn equally
         often.
@@ -89,7 +94,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     FloatingPointError
         If the network diverges; the last checkpoint stays.
     ValueError
-        If the checkpoint was made with other settings, or a trusted data set does not exist.
+        If the checkpoint was made with other settings, a trusted data set does not exist, or there
+        is a teacher without ``settings.taught``, or the other way round.
 
     Examples
     --------
@@ -115,7 +121,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     stop = min(wanted.n_steps, stop_after if stop_after is not None else wanted.n_steps)
 
     world = joined(device)
-    learner = new_learner(wanted, world, train.sources, start=start, state=first)
+    learner = new_learner(wanted, world, train.sources, start=start, teacher=teacher, state=first)
     log = open_log(Path(out), first_step=first_step) if world.rank == 0 else None
     saved_at = began = time.monotonic()
     tally = Tally(world)
@@ -131,11 +137,9 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         drawn = whole.to(world.device)
         change = draw_change(len(drawn.planes), changes, generator_at(step, wanted.seed))
         batch = share(augmented(drawn, change), world)
-        kept, targets = batch, None
-        if wanted.robust is not None and step >= wanted.robust.after_step:
-            kept, targets = _second_opinion(learner, batch, drawn, wanted, world)
+        decided, kept, targets = _goals(learner, batch, drawn, step, wanted, world)
         loss = _learn(learner, kept, targets, step, wanted, world)
-        tally.add(loss, decided=batch, kept=kept)
+        tally.add(loss, decided=decided, kept=kept)
 
         done = step + 1
         last = done == stop
@@ -158,6 +162,22 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
 
     learner.net.load_state_dict(learner.average)
     return learner.net.eval()
+
+
+def _goals(
+    learner: Learner, batch: Batch, drawn: Batch, step: int, settings: FitSettings, world: World
+) -> tuple[Batch, Batch, Tensor | None]:
+    """`batch` with its decided cells, with those of them to learn from, and what they are to score.
+
+    None for the last: their labels.
+    """
+    if learner.teacher is not None and settings.taught is not None:
+        dtype = training_dtype(settings.precision, world.device)
+        batch, targets = taught(learner.teacher, batch, settings.taught, dtype=dtype)
+        return batch, batch, targets
+    if settings.robust is not None and step >= settings.robust.after_step:
+        return batch, *_second_opinion(learner, batch, drawn, settings, world)
+    return batch, batch, None
 
 
 def _second_opinion(

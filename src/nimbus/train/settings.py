@@ -11,6 +11,7 @@ from nimbus.model.device import Precision, choose_dtype
 
 from .loss import BORDER_WEIGHT
 from .robust import RobustSettings
+from .teacher import TeacherSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class FitSettings:
         Of the first weights, the batches and the augmentation.
     robust
         Noise-robust training; None: all decided cells count as labelled (noise-naive).
+    taught
+        How a teacher's scores and labels go together; None: labels alone.
     precision
         Of the forward pass. ``"auto"``: bfloat16 on GPUs that have it, float32 elsewhere; with
         float16 gradients are scaled.
@@ -52,6 +55,16 @@ class FitSettings:
         Weight in the loss of the pixels at a cell's border, relative to those of its interior.
     freeze_batch_norm
         Keep the batch norms' statistics as they are in the network that training begins with.
+
+    Raises
+    ------
+    ValueError
+        For both `robust` and `taught`.
+
+    Examples
+    --------
+    >>> FitSettings(n_steps=100, taught=TeacherSettings(label_weight=0.5)).batch_size
+    8
     """
 
     depth: int = 4
@@ -70,9 +83,17 @@ class FitSettings:
     checkpoint_minutes: float = 3.0
     seed: int = 0
     robust: RobustSettings | None = None
+    taught: TeacherSettings | None = None
     precision: Precision = "auto"
     border_weight: float = BORDER_WEIGHT
     freeze_batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.robust is not None and self.taught is not None:
+            raise ValueError(
+                "a training is noise-robust or has a teacher, not both; leave out 'robust' or "
+                "'taught'"
+            )
 
 
 def learning_rate_at(step: int, settings: FitSettings) -> float:

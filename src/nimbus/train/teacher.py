@@ -1,0 +1,151 @@
+"""A teacher: a trained network says what cells are to score, beside their labels or instead.
+
+After Hinton et al., *Distilling the knowledge in a neural network* (2015). What a network has
+learned that labels do not say, such as how sure one can be of a cell, passes to one that costs
+less: a smaller one, or one that sees coarser pixels. Cells without a label are learned from too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nimbus.model.unet import UNet
+
+from .loss import UNDECIDED, cell_means
+from .samples import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSettings:
+    """How cells are taught.
+
+    Parameters
+    ----------
+    finer
+        The teacher sees pixels that are this many times finer than those of the tiles.
+    label_weight
+        Weight of a label in what its cell is to score; the teacher's score has the rest, and all
+        of it where there is no label.
+
+    Raises
+    ------
+    ValueError
+        For a value outside its range.
+
+    Examples
+    --------
+    >>> TeacherSettings(finer=1.25).label_weight
+    0.3
+    """
+
+    finer: float = 1.0
+    label_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not self.finer > 0:
+            raise ValueError(f"finer must be above 0, not {self.finer!r}")
+        if not 0 <= self.label_weight <= 1:
+            raise ValueError(f"label_weight must be from 0 to 1, not {self.label_weight!r}")
+
+
+def taught(
+    teacher: UNet, batch: Batch, settings: TeacherSettings, *, dtype: torch.dtype = torch.float32
+) -> tuple[Batch, Tensor]:
+    """The batch with every cell that the teacher saw decided, and what the cells are to score.
+
+    Parameters
+    ----------
+    teacher
+        In evaluation mode, on the device of the batch.
+    batch
+        As the learner sees it, augmented.
+    settings
+        Pixels of the teacher, and weight of the labels.
+    dtype
+        Of the teacher's forward pass.
+
+    Returns
+    -------
+    The batch, and targets ``(n, cell)``.
+    """
+    score = teacher_scores(teacher, enlarged(batch, settings.finer, teacher), dtype=dtype)
+    return blended(batch, score, label_weight=settings.label_weight)
+
+
+def blended(batch: Batch, score: Tensor, *, label_weight: float) -> tuple[Batch, Tensor]:
+    """Labels and a teacher's scores together; a score is NaN where the teacher saw no interior.
+
+    Examples
+    --------
+    >>> none = torch.zeros(1, 1, 1)
+    >>> labels = torch.tensor([[1, 0, -1, -1]])
+    >>> batch = Batch(none, none, none.long(), labels, torch.tensor([0]))
+    >>> score = torch.tensor([[0.5, torch.nan, 0.75, torch.nan]])
+    >>> seen, targets = blended(batch, score, label_weight=0.5)
+    >>> seen.labels.tolist(), targets.tolist()
+    ([[1, 0, 0, -1]], [[0.75, 0.0, 0.75, -1.0]])
+    """
+    decided, heard = batch.labels != UNDECIDED, torch.isfinite(score)
+    label = batch.labels.to(score.dtype)
+    both = label_weight * label + (1 - label_weight) * score
+    targets = torch.where(heard, torch.where(decided, both, score), label)
+    # The targets say what these cells are to score: 0 only tells the loss that they count.
+    labels = torch.where(heard & ~decided, 0, batch.labels)
+    return replace(batch, labels=labels), targets
+
+
+@torch.no_grad()
+def teacher_scores(teacher: UNet, batch: Batch, *, dtype: torch.dtype) -> Tensor:
+    """Mean probability over the interior of each cell, ``(n, cell)``; NaN without one."""
+    planes = torch.stack([batch.planes, batch.masks], dim=1)
+    planes = planes.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(planes.device.type, dtype=dtype, enabled=dtype != torch.float32):
+        logits = teacher(planes)
+    probability = logits[:, 0].float().sigmoid()
+    return cell_means(probability, batch.masks, batch.ids, batch.labels.shape[1])
+
+
+def enlarged(batch: Batch, finer: float, teacher: UNet) -> Batch:
+    """The batch on finer pixels: planes interpolated, cells by nearest neighbour, masks anew.
+
+    The side is the nearest that the teacher can take. Masks are drawn as in scoring
+    (:func:`nimbus.core.masks.mask_plane`), of the cells of the tile.
+    """
+    if finer == 1:
+        return batch
+    unit = teacher.patch * 2 ** (teacher.depth - 1)
+    height, width = (unit * max(1, round(side * finer / unit)) for side in batch.ids.shape[1:])
+    planes = F.interpolate(
+        batch.planes[:, None], (height, width), mode="bilinear", align_corners=False
+    )
+    half = _nearest(batch.ids, 2 * height, 2 * width)
+    inside = (half != 0) & ~_inner_border(half)
+    return replace(
+        batch,
+        planes=planes[:, 0],
+        masks=inside[:, ::2, ::2].to(batch.masks.dtype),
+        ids=half[:, ::2, ::2].contiguous(),
+    )
+
+
+def _nearest(ids: Tensor, height: int, width: int) -> Tensor:
+    rows, columns = (
+        ((torch.arange(n, device=ids.device) + 0.5) * (side / n)).long()
+        for n, side in zip((height, width), ids.shape[1:], strict=True)
+    )
+    return ids[:, rows][:, :, columns]
+
+
+def _inner_border(ids: Tensor) -> Tensor:
+    """Pixels ``(n, y, x)`` that touch another id along a side."""
+    border = torch.zeros_like(ids, dtype=torch.bool)
+    down, right = ids[:, 1:] != ids[:, :-1], ids[:, :, 1:] != ids[:, :, :-1]
+    border[:, 1:] |= down
+    border[:, :-1] |= down
+    border[:, :, 1:] |= right
+    border[:, :, :-1] |= right
+    return border
