@@ -54,7 +54,8 @@ class FastUNet:
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
         with self.lock, workers(self.scratch) as work:
-            return torch.stack([self._one(image, work)[None] for image in planes])
+            logits = [self._one(image, work)[None] for image in planes]
+        return torch.stack(logits) if len(logits) > 1 else logits[0][None]
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:
         height, width = (side // self.patch for side in planes.shape[1:])

@@ -114,8 +114,8 @@ class NetPredictor(Predictor):
     def _together(self, planes: Tensor, views: Sequence[View]) -> list[Tensor]:
         """Probabilities ``(n, y, x)`` of views of one shape, on the device."""
         with torch.inference_mode():
-            seen = torch.cat([turned(planes, view) for view in views])
-            parts = torch.split(torch.cat(self._in_batches(seen))[:, 0], len(planes))
+            seen = _joined([turned(planes, view) for view in views])
+            parts = torch.split(_joined(self._in_batches(seen))[:, 0], len(planes))
             return [turned_back(part, view) for part, view in zip(parts, views, strict=True)]
 
     def _in_batches(self, planes: Tensor) -> list[Tensor]:
@@ -124,7 +124,7 @@ class NetPredictor(Predictor):
         while start < len(planes):
             batch = planes[start : start + size]
             try:
-                parts.append(torch.sigmoid(self.network(batch).float()))
+                parts.append(self.network(batch).float().sigmoid_())
             except torch.OutOfMemoryError as error:
                 if len(batch) == 1:
                     error.add_note("One tile is too much; a smaller tile_size needs less memory.")
@@ -207,6 +207,11 @@ def turned_back(x: Tensor, view: View) -> Tensor:
     """The tensor that has this view."""
     x = _flipped(x, view)
     return x.transpose(-1, -2) if view.transpose else x
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One batch of all; of one part, that part without a copy."""
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
 
 
 def _flipped(x: Tensor, view: View) -> Tensor:
