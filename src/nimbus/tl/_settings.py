@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -11,8 +12,14 @@ from nimbus.engine.predictors import DescribedModel, Model, PredictorSpec
 from nimbus.model import ModelCard
 from nimbus.model.views import views
 
-TILE_SIZE = 1024
-"""Network pixels: large enough that the halo costs little, small enough for 2 GB of memory."""
+FEATURES = 1024 * 1024 * 64
+"""Values of the first level of a tile: those of the published network on 1024 x 1024 pixels, which
+need about 1.3 GB with all that belongs to them."""
+
+LARGEST_TILE = 2560
+"""Network pixels: planes and sums of a tile take memory too, and beyond it the halo costs little.
+
+A field of 2048 x 2048 pixels of 0.5 um is one tile of 0.4 um."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,8 @@ class Settings:
         return ScorePlan(
             multiple=card.multiple,
             halo=card.halo,
-            tile_size=self.tile_size or TILE_SIZE * card.patch,
+            tile_size=self.tile_size
+            or default_tile_size(root_filters=card.root_filters, patch=card.patch),
             clip=card.clip,
             views=views(self.tta),
             each_view=self.uncertainty,
@@ -61,3 +69,15 @@ class Settings:
         return PredictorSpec(
             described.source, described.sha256, self.device, self.precision, self.batch_size
         )
+
+
+def default_tile_size(*, root_filters: int, patch: int) -> int:
+    """Side of a tile in network pixels: large, so that the halo costs little, in bounded memory.
+
+    Examples
+    --------
+    >>> default_tile_size(root_filters=64, patch=1), default_tile_size(root_filters=16, patch=2)
+    (1024, 2560)
+    """
+    places = math.isqrt(FEATURES // root_filters)
+    return min(patch * places, LARGEST_TILE)
