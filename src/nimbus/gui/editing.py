@@ -36,6 +36,8 @@ class Editing:
         self._do, self._recut, self._counts = do, recut, counts
         self._state: State | None = None
         self._quiet = False
+        self._selected: frozenset[int] = frozenset()
+        self._pointed: int | None = None
         self.undo, self.redo = button("↶ Undo", "undo"), button("↷ Redo", "redo")
         self.clear = button("Clear", "clear")
         self.target = select("Move selection to", "target", width=165)
@@ -63,6 +65,15 @@ class Editing:
         self.chosen = html("chosen", width=190, align="end", sizing_mode="fixed")
         self._wire()
 
+    def follow(self, state: State) -> None:
+        """Point at the metacluster of a new selection, as soon as it is made.
+
+        It is shown later, with all else; what a person chooses until then stays.
+        """
+        if state.touched and state.selected != self._selected:
+            self._pointed = state.touched[0]
+        self._selected = state.selected
+
     def refresh(self, state: State) -> None:
         """Show a state; none of it is an edit."""
         before, self._state = self._state, state
@@ -82,8 +93,9 @@ class Editing:
                 one.param.update(options=options, value=kept)
             self.number.value = len(options)
             self._show_name()
-        if state.touched and (before is None or before.selected != state.selected):
-            self.who.value = state.touched[0]
+        if self._pointed in state.clusters.names:
+            self.who.value = self._pointed
+        self._pointed = None
         self._quiet = False
 
     def _told(self, state: State) -> str:
@@ -105,7 +117,7 @@ class Editing:
         entered(self.name, self._rename)
         entered(self.new_name, self._create)
         self.name.param.watch(lambda event: self._check(event.new), "value_input")
-        self.who.param.watch(lambda _: self._show_name(), "value")
+        self.who.param.watch(lambda _: self._choose(), "value")
         self.click.param.watch(
             lambda e: None if self._quiet else do(lambda s: s.clicking(e.new)), "value"
         )
@@ -130,6 +142,11 @@ class Editing:
         )
         self.problem.object = f'<span class="wrong">{escape(told)}</span>' if told else ""
         self.rename.disabled = bool(told)
+
+    def _choose(self) -> None:
+        if not self._quiet:
+            self._pointed = None
+        self._show_name()
 
     def _show_name(self) -> None:
         if self._state is None or self.who.value not in self._state.clusters.names:

@@ -94,6 +94,7 @@ class Page:
         """Show another state soon: several steps at once are shown once."""
         self.say("")
         self.state = state
+        self.editing.follow(state)
         self.ticks.once(self.refresh)
 
     def take_over(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import panel as pn
 
 from . import notebook
+from .echo import no_echo
 from .saving import Listener
 from .ticks import Ticks
 
@@ -41,6 +42,7 @@ def present(window: Window, layout: Any) -> Any:
     """The layout of a page, which from now on shows what happens; a notebook can draw it."""
     if window.ticks.in_notebook:
         notebook.load()
+        layout.append(no_echo())
     window.refresh()
     window.ticks.show(layout)
 
