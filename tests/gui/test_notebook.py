@@ -104,10 +104,6 @@ def told(store, person):
     return json.loads(path.read_text())
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="on a machine at other work JupyterLab and the browser may be too slow for its waits",
-)
 def test_a_person_edits_in_a_notebook_and_python_has_it(chromium, lab, store):
     write_notebook(store.parent / "page.ipynb", [READ, SHOW, TELL])
     person = Reader(chromium).open(lab.wait())
