@@ -43,7 +43,6 @@ class MadeUp:
             "area": area,
             "place": area[:, None] * rng.random((CELLS, 2)) * SIDE,
             "score": area[:, None, None] * rng.random((CELLS, *self.shape)),
-            "score_area": area.copy(),
             "interior_score": inside[:, None, None] * rng.random((CELLS, *self.shape)),
             "interior_area": inside,
             "intensity": np.floor(area[:, None] * rng.random((CELLS, self.shape[1])) * 300),

@@ -90,6 +90,14 @@ def test_sums_are_gone_once_they_were_asked_for():
     assert held.parts == []
 
 
+def test_sums_that_are_asked_for_again_are_kept():
+    joined = held_of(parts(np.random.default_rng(0))).joined()
+    (first,) = joined.finished(("area",), lambda sums: (sums["area"],), again=("area",))
+    (second,) = joined.finished(("area",), lambda sums: (sums["area"],))
+    np.testing.assert_array_equal(first, second)
+    assert "area" not in joined.sums
+
+
 def test_ids_beyond_32_bits_stay_apart():
     assert lean_ids(np.array([1, 2**31 - 1])).dtype == np.int32
     far = 2**31 + 5

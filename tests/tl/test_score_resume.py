@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import nimbus
+from nimbus.core.cellsums import CellSums
 from nimbus.engine.recordlog import open_log
+from nimbus.engine.resume import Journal
 from support.tissue import draw_sdata
 
 torch = pytest.importorskip("torch")
@@ -70,6 +72,22 @@ def test_a_stopped_run_goes_on_and_gives_the_identical_table(weights, tmp_path, 
     assert len(calls) == n_tiles - n_kept
     np.testing.assert_array_equal(resumed.layers["nimbus"], whole.layers["nimbus"])
     np.testing.assert_array_equal(resumed.X, whole.X)
+
+
+def test_sums_that_nobody_wants_may_lie_in_the_folder(weights, tmp_path, monkeypatch):
+    real = Journal.save
+
+    def save_more(journal, field, tile, sums):
+        more = sums and CellSums(sums.ids, {**sums.sums, "of another version": sums.sums["area"]})
+        real(journal, field, tile, more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "save", save_more)
+        counting(patch, fail_at=9)
+        with pytest.raises(KeyboardInterrupt):
+            scored(weights, tmp_path, n_jobs=1)
+    resumed, whole = scored(weights, tmp_path), scored(weights, None)
+    np.testing.assert_array_equal(resumed.layers["nimbus"], whole.layers["nimbus"])
 
 
 def test_a_damaged_tile_is_computed_again(weights, tmp_path, monkeypatch):

@@ -45,6 +45,21 @@ class Box:
             min(max(self.x1, 0), width),
         )
 
+    def joined(self, other: Box) -> Box:
+        """The smallest box that holds this one and `other`.
+
+        Examples
+        --------
+        >>> Box(0, 4, 2, 8).joined(Box(3, 5, 0, 1))
+        Box(y0=0, y1=5, x0=0, x1=8)
+        """
+        return Box(
+            min(self.y0, other.y0),
+            max(self.y1, other.y1),
+            min(self.x0, other.x0),
+            max(self.x1, other.x1),
+        )
+
     def relative_to(self, other: Box) -> Box:
         """This box in the coordinates of `other`'s upper left corner."""
         return Box(self.y0 - other.y0, self.y1 - other.y0, self.x0 - other.x0, self.x1 - other.x0)

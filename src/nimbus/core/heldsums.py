@@ -127,32 +127,38 @@ class JoinedSums:
         return cls(ids, parts, sums, bounds, edges)
 
     def finished(
-        self, names: Sequence[str], of: Callable[[Totals], tuple[AnyArray, ...]]
+        self,
+        names: Sequence[str],
+        of: Callable[[Totals], tuple[AnyArray, ...]],
+        *,
+        again: Sequence[str] = (),
     ) -> list[AnyArray]:
         """What `of` makes of the sums of `names`, of all cells.
 
         Parameters
         ----------
         names
-            Each can be asked for once.
+            Each can be asked for once, but for those of `again`.
         of
             From the sums of some cells to arrays with a row for each of them.
+        again
+            Names that are asked for again: their sums are kept.
         """
         out: list[AnyArray] = []
-        for rows, totals in self._blocks(names):
+        sums = {name: self.sums[name] if name in again else self.sums.pop(name) for name in names}
+        for rows, totals in self._blocks(sums):
             made = of(totals)
             out = out or [np.empty((self.ids.size, *v.shape[1:]), v.dtype) for v in made]
             for whole, values in zip(out, made, strict=True):
                 whole[rows] = values
         return out
 
-    def _blocks(self, names: Sequence[str]) -> Iterator[tuple[slice, Totals]]:
+    def _blocks(self, sums: dict[str, list[FloatArray]]) -> Iterator[tuple[slice, Totals]]:
         """Sums of some cells after the other, each cell in the order of the parts.
 
         The order is part of the contract: the same parts in the same order give the same bits,
         whichever task finished first.
         """
-        sums = {name: self.sums.pop(name) for name in names}
         for at, (first, last) in enumerate(pairwise(self.bounds)):
             own = self.ids[first:last]
             totals = {name: np.zeros((own.size, *v[0].shape[1:])) for name, v in sums.items()}

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nimbus._types import BoolArray, IntArray
 
+from .bands import bands
 from .boxes import Box
 from .grid import OUTSIDE, Grid
 
@@ -76,11 +77,15 @@ def mask_plane(labels: IntArray, grid: Grid, box: Box, *, origin: Box) -> NDArra
     array([[1, 1, 1, 0, 1],
            [1, 1, 1, 0, 1]], dtype=uint8)
     """
-    rows = grid.y.labels_of_half(2 * box.y0 - 1, 2 * box.y1 + 1)
+    height, width = box.shape
     columns = grid.x.labels_of_half(2 * box.x0 - 1, 2 * box.x1 + 1)
-    half = _gathered(labels, rows, columns, origin)
-    inside: BoolArray = (half != 0) & ~inner_border(half)
-    return inside[1:-1:2, 1:-1:2].astype(np.uint8)
+    out = np.empty((height, width), dtype=np.uint8)
+    for band in bands(height, 4 * width):
+        rows = grid.y.labels_of_half(2 * (box.y0 + band.start) - 1, 2 * (box.y0 + band.stop) + 1)
+        half = _gathered(labels, rows, columns, origin)
+        inside = (half != 0) & ~inner_border(half)
+        out[band] = inside[1:-1:2, 1:-1:2]
+    return out
 
 
 def cell_plane(labels: IntArray, grid: Grid, box: Box, *, origin: Box) -> NDArray[np.int32]:

@@ -82,9 +82,10 @@ def _weighted(image: FloatArray, taps: Taps, start: int, *, axis: int) -> NDArra
         # The first tap of every pixel is inside the part; later ones of weight 0 may not be.
         inside = np.minimum(index, image.shape[axis] - 1)
         part = _taken(image, inside, axis)
+        own = None  # memory that may be written to: `part` is a view of the image at first
         if np.any(weight != 1):
-            part = part * weight.reshape(shape)
-        total = part.astype(np.float32, copy=False) if total is None else total + part
+            part = own = part * weight.reshape(shape)
+        total = part.astype(np.float32, copy=False) if total is None else np.add(total, part, own)
     if total is None:
         raise ValueError("no network pixel to average over")
     return total.astype(np.float32, copy=False)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def cut_tiles(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> Til
     wanted = [seen for seen in _seen_cells(field, tiles, plan) if seen.kept.any()]
     if not wanted:
         return None
-    window = image_window(source.grid, _union([seen.inside for seen in wanted]))
+    window = image_window(source.grid, reduce(Box.joined, (seen.inside for seen in wanted)))
     fed: list[list[NDArray[np.float32]]] = [[] for _ in wanted]
     for group in source.channel_groups(1):
         if not any(seen.kept[group].any() for seen in wanted):
@@ -191,7 +192,7 @@ def _seen_cells(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> I
     """What the labels say of each tile; they are read once."""
     grid, shape = field.source.grid, field.source.grid.network_shape
     insides = [tile.read.clipped(shape) for tile in tiles]
-    around = _union(insides).grown(MARGIN).clipped(shape)
+    around = reduce(Box.joined, insides).grown(MARGIN).clipped(shape)
     window = label_window(grid, around)
     read = field.source.read_labels(window)
     wide = cell_plane(read, grid, around, origin=window)
@@ -235,13 +236,4 @@ def _stored(field: LabelledField, seen: _Seen, fed: NDArray[np.float32]) -> Tile
         masks=fed[:1, 1].astype(np.uint8),
         ids=np.pad(seen.number, missing)[None],
         source=field.sources[seen.kept],
-    )
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    return Box(
-        min(box.y0 for box in boxes),
-        max(box.y1 for box in boxes),
-        min(box.x0 for box in boxes),
-        max(box.x1 for box in boxes),
     )

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nimbus._types import AnyArray, IntArray
+from nimbus.core.bands import bands
 from nimbus.core.boxes import Box
 from nimbus.core.cellsums import compact_ids
-from nimbus.core.grid import OUTSIDE, Grid
+from nimbus.core.grid import Grid
 from nimbus.core.tiles import Tile
 
 
@@ -33,7 +34,7 @@ class TileCells:
     """
 
     ids: NDArray[np.int64]
-    position: NDArray[np.intp]
+    position: NDArray[np.int32]
     box: Box
 
 
@@ -61,29 +62,42 @@ def find_cells(labels: IntArray, box: Box) -> TileCells:
 
 def place_sums(cells: TileCells) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pixels of each cell, and the sums of their centres (y, x) in label pixels."""
-    inside = cells.position >= 0
-    flat = cells.position[inside]
-    y, x = np.nonzero(inside)
     n = cells.ids.size
-    area = np.bincount(flat, minlength=n).astype(np.float64)
-    sum_y = np.bincount(flat, weights=y + (cells.box.y0 + 0.5), minlength=n)
-    sum_x = np.bincount(flat, weights=x + (cells.box.x0 + 0.5), minlength=n)
-    return area, np.stack([sum_y, sum_x], axis=1)
+    area, place = np.zeros(n), np.zeros((n, 2))
+    for rows in bands(*cells.position.shape):
+        part = cells.position[rows]
+        inside = part >= 0
+        flat = part[inside].astype(np.intp)
+        y, x = np.nonzero(inside)
+        # Whole and half numbers: the bands add up without rounding.
+        area += np.bincount(flat, minlength=n)
+        place[:, 0] += np.bincount(flat, weights=y + (cells.box.y0 + rows.start + 0.5), minlength=n)
+        place[:, 1] += np.bincount(flat, weights=x + (cells.box.x0 + 0.5), minlength=n)
+    return area, place
 
 
 def score_weights(cells: TileCells, grid: Grid, tile: Tile) -> sparse.csc_array:
     """Label pixels of each cell on each network pixel of the write box: ``(cells, pixels)``."""
-    rows = grid.y.network_of_labels(cells.box.y0, cells.box.y1)
-    columns = grid.x.network_of_labels(cells.box.x0, cells.box.x1)
-    on_image = (rows != OUTSIDE)[:, None] & (columns != OUTSIDE)[None, :]
+    rows = grid.y.network_of_labels(cells.box.y0, cells.box.y1) - tile.write.y0
+    columns = grid.x.network_of_labels(cells.box.x0, cells.box.x1) - tile.write.x0
     height, width = tile.write.shape
-    pixel = (rows - tile.write.y0)[:, None] * width + (columns - tile.write.x0)[None, :]
-    keep = (cells.position >= 0) & on_image
-    small = sparse.get_index_dtype(maxval=max(height * width, cells.ids.size))
-    pairs = (cells.position[keep].astype(small), pixel[keep].astype(small))
-    ones = np.ones(pairs[0].size, dtype=np.float32)  # counts stay whole numbers
-    # By columns: label pixels come in the order of network pixels, so this is the fast way round.
-    return sparse.csc_array((ones, pairs), shape=(cells.ids.size, height * width))
+    parts = []
+    for band in bands(height, cells.position.size // height):
+        own = slice(*np.searchsorted(rows, [band.start, band.stop]))
+        position = cells.position[own]
+        inside = position >= 0
+        pixel = ((rows[own] - band.start)[:, None] * width + columns)[inside]
+        ones = np.ones(pixel.size, dtype=np.float32)  # counts stay whole numbers
+        shape = cells.ids.size, (band.stop - band.start) * width
+        # By columns: label pixels come in the order of network pixels, so this is the fast way.
+        parts.append(sparse.csc_array((ones, (position[inside], pixel)), shape=shape))
+    return sparse.hstack(parts, format="csc")
+
+
+def on_mask(weights: sparse.csc_array, mask: NDArray[np.uint8]) -> sparse.csc_array:
+    """`weights` on the network pixels ``(y, x)`` that are 1 in `mask`, 0 on others."""
+    kept = np.repeat(mask.ravel(), np.diff(weights.indptr))
+    return sparse.csc_array((weights.data * kept, weights.indices, weights.indptr), weights.shape)
 
 
 def intensity_sums(
@@ -104,13 +118,23 @@ def intensity_sums(
     """
     label_y, image_y = grid.y.finest_of_labels(cells.box.y0, cells.box.y1)
     label_x, image_x = grid.x.finest_of_labels(cells.box.x0, cells.box.x1)
-    position = cells.position[_picked(label_y - cells.box.y0, label_x - cells.box.x0)]
-    inside = position >= 0
-    flat = position[inside]
-    n = cells.ids.size
-    index = _picked(image_y - origin.y0, image_x - origin.x0)
-    sums = [np.bincount(flat, weights=plane[index][inside], minlength=n) for plane in image]
-    return np.stack(sums, axis=1), np.bincount(flat, minlength=n).astype(np.float64)
+    total, area = np.zeros((len(image), cells.ids.size)), np.zeros(cells.ids.size)
+    for rows in bands(label_y.size, label_x.size):
+        part = _picked(label_y[rows] - cells.box.y0, label_x - cells.box.x0)
+        position = cells.position[part]
+        inside = position >= 0
+        flat = position[inside]
+        index = _picked(image_y[rows] - origin.y0, image_x - origin.x0)
+        for own, plane in zip(total, image, strict=True):
+            _add(own, flat, plane[index][inside])
+        area += np.bincount(flat, minlength=area.size)
+    return np.ascontiguousarray(total.T), area
+
+
+def _add(total: NDArray[np.float64], position: NDArray[np.int32], values: AnyArray) -> None:
+    """Add `values` to `total` one after the other: the bits of one sum over all bands."""
+    every = np.concatenate([np.arange(total.size), position])
+    total[:] = np.bincount(every, weights=np.concatenate([total, values]))
 
 
 def _picked(rows: IntArray, columns: IntArray) -> tuple[slice, slice] | tuple[AnyArray, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nimbus._types import AnyArray, IntArray
+from nimbus.core.bands import bands
 from nimbus.core.boxes import Box
 from nimbus.core.grid import Grid
 from nimbus.core.intensity import scaled
@@ -54,7 +55,14 @@ def channel_planes(
     clip
         Largest value after scaling.
     """
-    return area_average(scaled(raw, scales, clip=clip), grid, inside, origin=origin)
+    height, width = inside.shape
+    out = np.empty((len(raw), height, width), dtype=np.float32)
+    for rows in bands(height, raw.size // height):
+        band = Box(inside.y0 + rows.start, inside.y0 + rows.stop, inside.x0, inside.x1)
+        window = image_window(grid, band)
+        part = scaled(raw[:, *window.relative_to(origin).slices], scales, clip=clip)
+        out[:, rows] = area_average(part, grid, band, origin=window)
+    return out
 
 
 def network_input(

@@ -18,9 +18,11 @@ from nimbus.core.tiles import Tile
 from nimbus.model import Predictor, View
 
 from .measure import (
+    TileCells,
     find_cells,
     intensity_sums,
     intensity_window,
+    on_mask,
     owned_labels,
     place_sums,
     score_weights,
@@ -71,7 +73,7 @@ def score_tile(
     Returns
     -------
     Sums named ``area``, ``place`` (y, x), ``score`` and ``interior_score`` (cells, views, c),
-    ``score_area``, ``interior_area``, ``intensity`` (cells, c) and ``intensity_area``.
+    ``interior_area``, ``intensity`` (cells, c) and ``intensity_area``.
     """
     box = owned_labels(source.grid, tile.write)
     cells = find_cells(source.read_labels(box), box)
@@ -79,26 +81,22 @@ def score_tile(
         return None
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
     weights = score_weights(cells, source.grid, tile)
-    interior = sparse.csc_array(weights.multiply(_written(seen.mask, tile).reshape(1, -1)))
-    origin = _union(seen.window, intensity_window(source.grid, box))
-    scores, interiors, intensities = [], [], []
-    for group in source.channel_groups(_group_size(tile, predictor, plan)):
-        raw = source.read_image(group, origin)
-        intensity, intensity_area = intensity_sums(raw, cells, source.grid, origin)
-        intensities.append(intensity)
-        maps = list(_maps(raw, group, origin, seen, predictor))
-        scores.append(_per_cell(weights, maps))
-        interiors.append(_per_cell(interior, maps))
+    weighed = _Weighed(cells, weights, on_mask(weights, _written(seen.mask, tile)))
+    origin = seen.window.joined(intensity_window(source.grid, box))
+    groups = [
+        _group_sums(group, origin, seen, weighed, predictor)
+        for group in source.channel_groups(_group_size(tile, predictor, plan))
+    ]
+    score, interior_score, intensity, intensity_area = zip(*groups, strict=True)
     area, place = place_sums(cells)
     sums = {
         "area": area,
         "place": place,
-        "score": np.concatenate(scores, axis=2),
-        "score_area": weights.sum(axis=1),
-        "interior_score": np.concatenate(interiors, axis=2),
-        "interior_area": interior.sum(axis=1),
-        "intensity": np.concatenate(intensities, axis=1),
-        "intensity_area": intensity_area,
+        "score": np.concatenate(score, axis=2),
+        "interior_score": np.concatenate(interior_score, axis=2),
+        "interior_area": weighed.interior.sum(axis=1),
+        "intensity": np.concatenate(intensity, axis=1),
+        "intensity_area": intensity_area[0],
     }
     return CellSums(cells.ids, sums)
 
@@ -140,15 +138,38 @@ class _Seen:
         return image_window(self.source.grid, self.inside)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weighed:
+    """The cells of a tile, and how much of each lies on each network pixel, and on the mask."""
+
+    cells: TileCells
+    weights: sparse.csc_array
+    interior: sparse.csc_array
+
+
+def _group_sums(
+    group: slice, origin: Box, seen: _Seen, weighed: _Weighed, predictor: Predictor
+) -> tuple[NDArray[np.float64], ...]:
+    """Of some channels: score, interior score, intensity and its area. Nothing else is left."""
+    raw = seen.source.read_image(group, origin)
+    intensity, area = intensity_sums(raw, weighed.cells, seen.source.grid, origin)
+    maps = list(_maps(raw, group, origin, seen, predictor))
+    return _per_cell(weighed.weights, maps), _per_cell(weighed.interior, maps), intensity, area
+
+
 def _maps(
     raw: AnyArray, group: slice, origin: Box, seen: _Seen, predictor: Predictor
 ) -> Iterator[FloatMaps]:
     """Probabilities of the write box ``(c, y, x)``: their mean over the views, or of each view."""
     source, tile, plan = seen.source, seen.tile, seen.plan
-    channels = channel_planes(
-        raw, source.scales[group], source.grid, seen.inside, origin=origin, clip=plan.clip
+    planes = network_input(
+        channel_planes(
+            raw, source.scales[group], source.grid, seen.inside, origin=origin, clip=plan.clip
+        ),
+        seen.mask,
+        tile,
+        source.grid.network_shape,
     )
-    planes = network_input(channels, seen.mask, tile, source.grid.network_shape)
     total: FloatMaps | None = None
     with predictor.lock:
         for view in predictor.each_view(planes, plan.views):
@@ -163,15 +184,11 @@ def _maps(
 
 def _per_cell(weights: sparse.csc_array, maps: list[FloatMaps]) -> NDArray[np.float64]:
     """Sums of each map over each cell, axes ``(cells, maps, c)``."""
-    flat = [one.reshape(one.shape[0], -1).T.astype(np.float64) for one in maps]
-    return np.stack([weights @ one for one in flat], axis=1)
+    sums = [weights @ one.reshape(one.shape[0], -1).T.astype(np.float64) for one in maps]
+    return np.stack(sums, axis=1)
 
 
 def _written(read: AnyArray, tile: Tile) -> AnyArray:
     """The write box of an array of the read box, axes ``(..., y, x)``."""
     rows, columns = tile.write.relative_to(tile.read).slices
     return read[..., rows, columns]
-
-
-def _union(a: Box, b: Box) -> Box:
-    return Box(min(a.y0, b.y0), max(a.y1, b.y1), min(a.x0, b.x0), max(a.x1, b.x1))

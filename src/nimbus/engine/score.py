@@ -21,7 +21,7 @@ from .resume import Journal
 from .run import run_ordered
 from .source import FieldSource
 
-_SCORES = ("score", "score_area")
+_SCORES = ("score", "area")
 
 _INTERIOR: dict[Aggregate, tuple[str, ...]] = {
     "cell": (),
@@ -149,11 +149,14 @@ def score_fields(
 
 
 def _needed(sums: CellSums | None, aggregate: Aggregate) -> CellSums | None:
-    """Without the sums over interiors where those are not wanted: a third of all."""
-    if sums is None or aggregate == "interior":
-        return sums
-    unused = _INTERIOR["interior"]
-    return CellSums(sums.ids, {name: v for name, v in sums.sums.items() if name not in unused})
+    """What becomes scores: without those over interiors, where they are not wanted, a third less.
+
+    A resume folder may hold more: all aggregates, and what older versions kept.
+    """
+    if sums is None:
+        return None
+    names = (*_SCORES, *_INTERIOR[aggregate], "place", "intensity", "intensity_area")
+    return CellSums(sums.ids, {name: sums.sums[name] for name in names})
 
 
 def _finished(
@@ -181,7 +184,7 @@ def _finish(held: HeldSums, aggregate: Aggregate, plan: ScorePlan) -> CellScores
         return (score, views.std(axis=1).astype(np.float32)) if plan.each_view else (score,)
 
     joined = held.joined()
-    score, *spread = joined.finished((*_SCORES, *_INTERIOR[aggregate]), scores)
+    score, *spread = joined.finished((*_SCORES, *_INTERIOR[aggregate]), scores, again=("area",))
     (intensity,) = joined.finished(("intensity", "intensity_area"), intensities)
     area, centroid = joined.finished(("area", "place"), places)
     return CellScores(joined.ids, score, spread[0] if spread else None, intensity, area, centroid)
@@ -189,7 +192,7 @@ def _finish(held: HeldSums, aggregate: Aggregate, plan: ScorePlan) -> CellScores
 
 def _views(sums: Totals, aggregate: Aggregate) -> NDArray[np.float64]:
     """Score of each cell in each view, ``(n, views, c)``."""
-    score, count = sums["score"], sums["score_area"]
+    score, count = sums["score"], sums["area"]
     if aggregate == "interior":
         interior = sums["interior_area"]
         has = interior > 0

@@ -15,6 +15,7 @@ from nimbus.data.targets import find_target
 from nimbus.engine.integrate import integrate_fields
 from nimbus.engine.run import default_jobs
 from nimbus.engine.source import NanRule, require_nan_rule
+from nimbus.engine.spare import give_back
 
 
 def integrate(  # noqa: PLR0913 - the public signature
@@ -106,6 +107,7 @@ def integrate(  # noqa: PLR0913 - the public signature
         n_jobs=default_jobs(n_jobs),
         show_progress_bar=show_progress_bar,
     )
+    give_back()
     regions = [
         (key, RegionRows(cells.ids, field.source.channels, cells.intensity))
         for (key, field), cells in zip(fields.items(), measured, strict=True)

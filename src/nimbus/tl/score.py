@@ -18,6 +18,7 @@ from nimbus.engine.predictors import Model
 from nimbus.engine.run import default_jobs
 from nimbus.engine.score import score_fields
 from nimbus.engine.source import NanRule, require_nan_rule
+from nimbus.engine.spare import give_back
 
 from ._maps import add_maps
 from ._prepare import GivenScales, prepare
@@ -182,6 +183,7 @@ def score(  # noqa: PLR0913 - the public signature
         )
     scored = Scored(run.fields, dict(zip(run.fields, scores, strict=True)))
     del scores  # so that what is in the table is held once
+    give_back()
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
     touched = write_scores(table, scored, run, key_added=key_added)
