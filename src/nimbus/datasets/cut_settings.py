@@ -45,7 +45,14 @@ class CutSettings:
     shard_mb: float = 128
 
     def checked(self) -> CutSettings:
-        """The same settings, or an error for those that cannot be."""
+        """The same settings, or an error for those that cannot be.
+
+        Raises
+        ------
+        ValueError
+            Tiles that overlap by as much as their size, a part beyond 0 and 1, or a size that is
+            not above 0.
+        """
         if self.tile_size < 1 or not 0 <= self.overlap < self.tile_size:
             raise ValueError(
                 f"tiles of {self.tile_size} pixels cannot overlap by {self.overlap}; overlap is at "

@@ -49,6 +49,14 @@ class PatternSettings:
         Fibres per 1000 square um of stroma.
     ruffle_um
         How far the signal strays from the outlines that the labels follow.
+
+    Examples
+    --------
+    A membrane of 1.2 um of which a third is missing, else as usual:
+
+    >>> settings = PatternSettings(ring_um=1.2, gaps=1 / 3)
+    >>> settings.ring_um, settings.granules
+    (1.2, 9.0)
     """
 
     ring_um: float = 0.8
@@ -73,7 +81,14 @@ class PatternSettings:
 
 
 def draw_pattern_settings(rng: np.random.Generator) -> PatternSettings:
-    """Settings of one channel, over the range that real markers show."""
+    """Settings of one channel, over the range that real markers show.
+
+    Examples
+    --------
+    >>> drawn = [draw_pattern_settings(np.random.default_rng(seed)) for seed in range(100)]
+    >>> 0.5 <= min(one.ring_um for one in drawn) < max(one.ring_um for one in drawn) <= 1.5
+    True
+    """
     return PatternSettings(
         ring_um=float(rng.uniform(0.5, 1.5)),
         cap=float(rng.uniform(0.03, 0.5)),

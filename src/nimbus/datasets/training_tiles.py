@@ -65,6 +65,12 @@ class TileSettings:
     without
         Effects that are left out, to measure what each is worth: names of
         `nimbus.datasets.switches.EFFECTS`, such as ``"haze"``, ``"bleed"`` or ``"merges"``.
+
+    Examples
+    --------
+    >>> settings = TileSettings(n_fields=10, tile_size=64, without=("haze", "bleed"))
+    >>> settings.n_fields * settings.tiles_per_side**2 * settings.n_channels  # samples
+    560
     """
 
     n_fields: int = 400

@@ -29,7 +29,20 @@ _NOT_DAMAGE = (FileNotFoundError, PermissionError, IsADirectoryError)
 
 
 class ReadError(ValueError):
-    """A file is damaged, cut off, or not of a kind that nimbus reads; the message names it."""
+    """A file is damaged, cut off, or not of a kind that nimbus reads; the message names it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nimbus.io import read_qupath
+    >>> path = Path(tempfile.mkdtemp()) / "cells.geojson"
+    >>> _ = path.write_bytes(b"cut off {")
+    >>> try:
+    ...     read_qupath(path)
+    ... except ReadError as error:
+    ...     str(path) in str(error)
+    True
+    """
 
 
 def read_error(path: Path | str, why: str) -> ReadError:

@@ -46,6 +46,12 @@ class PanLayout:
         CSV of cell types x markers, relative to the folder of the data set.
     suffix
         What follows the marker in a column of the wide form.
+
+    Examples
+    --------
+    >>> layout = PanLayout("images", "masks", "{fov}.ome.tif", "labels.csv", suffix="_positive")
+    >>> layout.pattern.format(fov="fov1"), "CD3" + layout.suffix
+    ('fov1.ome.tif', 'CD3_positive')
     """
 
     images: str

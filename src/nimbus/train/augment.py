@@ -48,6 +48,19 @@ class AugmentSettings:
     counts, counted
         Counts of a pixel at the scale, even on the logarithm, and the part of samples that is
         counted anew: with the noise of few photons or ions.
+
+    Examples
+    --------
+    Nothing but a factor between a half and two:
+
+    >>> settings = AugmentSettings(
+    ...     log_gain=(0.5, 2.0), offset=(0.0, 0.0), noise=(0.0, 0.0), blurred=0.0, contrasted=0.0
+    ... )
+    >>> change = draw_change(1000, settings, np.random.default_rng(0))
+    >>> round(float(change.gain.min()), 1), round(float(change.gain.max()), 1)
+    (0.5, 2.0)
+    >>> float(change.blur_px.max()), float(change.noise.max())
+    (0.0, 0.0)
     """
 
     log_gain: tuple[float, float] = (0.35, 1.6)
