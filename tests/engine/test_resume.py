@@ -60,8 +60,9 @@ def test_another_fingerprint_is_refused_with_what_differs_and_nothing_else(tmp_p
     assert "nan" not in str(caught.value)
 
 
-def test_a_damaged_fingerprint_is_told(tmp_path):
-    (tmp_path / "fingerprint.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "null", "[]", "7"])
+def test_a_damaged_fingerprint_is_told(tmp_path, content):
+    (tmp_path / "fingerprint.json").write_text(content)
     with pytest.raises(ResumeError, match="json is damaged"), open_journal(tmp_path, {}):
         pass
 

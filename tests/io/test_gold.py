@@ -97,6 +97,23 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         nimbus.io.read_gold(path)
 
 
+def test_an_error_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+    def write_half(frame, target, **options):
+        Path(target).write_text("fov,inst")
+        raise OSError("No space left on device")
+
+    path = tmp_path / "gold.csv"
+    path.write_text("the work of a week")
+    table = AnnData(np.zeros((1, 1)), obs={"fov": ["a"], "instance_id": [1]})
+    table.layers["gold"] = np.ones((1, 1), dtype=np.int8)
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_csv", write_half)
+        with pytest.raises(OSError, match="No space left"):
+            nimbus.io.write_gold(table, path)
+    assert [one.name for one in tmp_path.iterdir()] == ["gold.csv"]
+    assert path.read_text() == "the work of a week"
+
+
 def test_a_table_that_names_no_cell_cannot_be_written(tmp_path):
     table = AnnData(np.zeros((1, 1)), layers={"gold": np.ones((1, 1))})
     with pytest.raises(ValueError, match="pass fov_key= and instance_key="):

@@ -295,6 +295,14 @@ class TestOthersProjects:
         with pytest.raises(nimbus.io.ReadError, match=r"'fov0' have no 'cell_segmentation\.tiff'"):
             nimbus.io.read_mantis(tmp_path)
 
+    def test_one_field_and_one_channel_may_be_given_as_text(self, sdata, tmp_path):
+        nimbus.io.write_mantis(sdata, tmp_path, cell_type_key="kind", show_progress_bar=False)
+        again = nimbus.io.read_mantis(tmp_path, fovs="f_2", channels="CD3 ε")
+        assert list(again.images) == ["f_2_image"]
+        assert again["f_2_image"].c.values.tolist() == ["CD3 ε"]
+        with pytest.raises(ValueError, match="fovs=.*repeats 'f_2'"):
+            nimbus.io.read_mantis(tmp_path, fovs=["f_2", "f_2"])
+
     def test_no_project_at_all(self, tmp_path):
         with pytest.raises(nimbus.io.ReadError, match="holds no folder of TIFF files"):
             nimbus.io.read_mantis(tmp_path)

@@ -169,6 +169,33 @@ def test_tables_that_do_not_fit_are_refused(gold, change, message):
         read_pan_multiplex(folder)
 
 
+@pytest.mark.parametrize("fov", ["001", "1.50", "NA"])
+def test_a_field_may_be_called_like_a_number_or_nothing(tmp_path, fov):
+    folder = tmp_path / "gold_standard_labelled" / "007"
+    ids = images(folder, LAYOUTS["gold"], fovs=(fov,))
+    frame = pd.DataFrame({"cell_id": ids[fov]}).assign(
+        dataset="007", fov=fov, channel="CD8", activity=1
+    )
+    frame.to_csv(folder.parent / "gold_standard_groundtruth.csv", index=False)
+    table = read_pan_multiplex(folder, pixel_size=0.5)["table"]
+    assert table.obs["instance_id"].tolist() == ids[fov].tolist()
+
+
+@pytest.mark.parametrize("entry", ["", "1.5", "x", "nan"])
+def test_a_cell_that_is_no_whole_number_is_named_with_its_file(gold, entry):
+    path = gold[0].parent / "gold_standard_groundtruth.csv"
+    path.write_text(path.read_text() + f"vectra_colon,r1_c2,{entry},CD8,1\n")
+    with pytest.raises(ReadError, match=r"gold_standard_groundtruth.csv.*'cell_id'.*whole numbers"):
+        read_pan_multiplex(gold[0])
+
+
+def test_a_table_that_is_no_csv_is_named(gold):
+    path = gold[0].parent / "gold_standard_groundtruth.csv"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ReadError, match="gold_standard_groundtruth.csv: is no CSV table"):
+        read_pan_multiplex(gold[0])
+
+
 def test_a_missing_table_and_an_unknown_layout_are_named(gold):
     folder, _ = gold
     (folder.parent / "gold_standard_groundtruth.csv").unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import accumulate, pairwise, product
 
 import dask.array as da
 
@@ -81,8 +81,7 @@ def channel_histograms(
 def _chunks(index: int, image: da.Array) -> list[_Chunk]:
     spans = []
     for sizes in image.chunks:
-        starts = [sum(sizes[:k]) for k in range(len(sizes))]
-        spans.append([(start, start + n) for start, n in zip(starts, sizes, strict=True)])
+        spans.append(list(pairwise(accumulate(sizes, initial=0))))
     return [_Chunk(index, c, Box(*y, *x)) for c, y, x in product(*spans)]
 
 

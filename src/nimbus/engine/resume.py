@@ -132,6 +132,8 @@ def _compare(path: Path, now: dict[str, Any]) -> None:
         return
     try:
         then = json.loads(note.read_text())
+        if not isinstance(then, dict):
+            raise ValueError("no JSON object")
     except ValueError as error:
         raise ResumeError(f"{note} is damaged ({error}); pass another folder as resume=") from error
     differ = [what for key in sorted({*now, *then}) for what in _differences(key, then, now)]

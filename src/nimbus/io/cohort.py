@@ -105,7 +105,7 @@ def read_fovs(
     >>> sdata["fov1_image"].shape, sdata["fov1_image"].c.values.tolist()
     ((2, 8, 9), ['CD3', 'CD8'])
     """
-    fovs, channels = _as_names("fovs", fovs), _as_names("channels", channels)
+    fovs, channels = as_names("fovs", fovs), as_names("channels", channels)
     images, labels = _files(Path(image_dir), labels_dir, LabelPattern(pattern), fovs)
     stacks = {fov: read_image(path) for fov, path in images.items()}
     return sdata_of(stacks, labels, channels=channels, pixel_size=pixel_size)
@@ -136,8 +136,19 @@ def sdata_of(
     return sdata
 
 
-def _as_names(what: str, names: Sequence[str] | None) -> list[str] | None:
-    """A list of different names; ``None`` for all."""
+def as_names(what: str, names: Sequence[str] | None) -> list[str] | None:
+    """A list of different names, also of a single one; ``None`` for all.
+
+    Raises
+    ------
+    ValueError
+        None at all, or one of them twice.
+
+    Examples
+    --------
+    >>> as_names("channels", "CD3"), as_names("channels", None)
+    (['CD3'], None)
+    """
     if names is None:
         return None
     listing = [names] if isinstance(names, str) else [str(name) for name in names]

@@ -23,7 +23,7 @@ from ._files import entries, stem, tiff_files
 from ._mantis_names import FEATURES, POPULATIONS, REGION_COLUMNS, SEGMENTATION
 from ._safe_names import original_name
 from ._stack import ImageStack
-from .cohort import sdata_of
+from .cohort import as_names, sdata_of
 from .errors import read_error
 from .tiff_folder import read_channel_files
 
@@ -84,6 +84,7 @@ def read_mantis(
     >>> sorted(again.images), sorted(again.labels), again["table"].n_obs == sdata["table"].n_obs
     (['fov0_image'], ['fov0_labels'], True)
     """
+    fovs, channels = as_names("fovs", fovs), as_names("channels", channels)
     project = Path(folder)
     found = {original_name(path.name): path for path in entries(project) if _is_field(path)}
     if not found:

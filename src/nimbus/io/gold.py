@@ -25,6 +25,7 @@ from nimbus.data.cellrows import cell_rows
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import table_of
 
+from ._whole import whole_file
 from .errors import read_error
 
 
@@ -135,4 +136,5 @@ def write_gold(
             LABEL: labels[row, column].astype(np.int8),
         }
     )
-    frame.to_csv(path, index=False, encoding="utf-8")
+    with whole_file(Path(path)) as spare:
+        frame.to_csv(spare, index=False, encoding="utf-8")

@@ -15,6 +15,7 @@ from spatialdata.models import TableModel
 from nimbus._check import listed, require_known
 from nimbus._keys import Attrs, Layers, Obs
 from nimbus.core.assignment import AssignmentMatrix, read_assignment
+from nimbus.data.annotations import whole_ids
 from nimbus.data.elements import channel_names
 from nimbus.data.fields import IMAGE_SUFFIX, LABELS_SUFFIX
 
@@ -113,20 +114,37 @@ def _known_labels(root: Path, layout: PanLayout, dataset: str) -> pd.DataFrame:
         raise FileNotFoundError(
             f"no table {str(path)!r}; pass layout=PanLayout(...) with the place of yours"
         )
-    frame = pd.read_csv(path)
+    frame = _read_csv(path, layout)
     _require_columns(frame, layout, path)
     if layout.dataset_key is not None:
-        there = frame[layout.dataset_key].astype(str)
+        there = frame[layout.dataset_key]
         if dataset not in set(there):
             raise read_error(
                 path, f"has no data set {dataset!r}; there is {listed(there.unique())}: dataset="
             )
         frame = frame[there == dataset]
     cells = pd.MultiIndex.from_arrays(
-        [frame[layout.fov_key].astype(str), frame[layout.cell_key].astype(np.int64)],
-        names=["fov", "cell"],
+        [frame[layout.fov_key], _cell_ids(frame[layout.cell_key], path)], names=["fov", "cell"]
     )
     return _by_form(frame, cells, layout, root)
+
+
+def _read_csv(path: Path, layout: PanLayout) -> pd.DataFrame:
+    """The table; names stay as they stand there: a field may be called "001" or "NA"."""
+    names = dict.fromkeys((layout.fov_key, layout.dataset_key or layout.fov_key), str)
+    try:
+        return pd.read_csv(path, converters=names)
+    except ValueError as error:  # UnicodeDecodeError, ParserError, EmptyDataError
+        raise read_error(path, f"is no CSV table ({error})") from error
+
+
+def _cell_ids(values: pd.Series, path: Path) -> NDArray[np.int64]:
+    if values.dtype.kind in "iu":
+        return values.to_numpy(np.int64)
+    try:
+        return whole_ids(values, what=f"its column {str(values.name)!r}")
+    except ValueError as error:
+        raise read_error(path, str(error)) from error
 
 
 def _require_columns(frame: pd.DataFrame, layout: PanLayout, path: Path) -> None:

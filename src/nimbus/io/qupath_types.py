@@ -113,8 +113,9 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
     paths = {name: _file(Path(folder), field_name(sdata, name)) for name in wanted}
     refuse_existing(list(paths.values()), overwrite)
     Path(folder).mkdir(parents=True, exist_ok=True)
+    regions = region_rows(table)
     for name, path in paths.items():
-        rows, ids = region_rows(table)[name]
+        rows, ids = regions[name]
         outlines = outlines_of(sdata, name, ids, image_key=image_key)
         own = [classes.get(group) for group in groups.iloc[rows]]
         cells = _cells(outlines, rows, ids, own, measured, fov=field_name(sdata, name))

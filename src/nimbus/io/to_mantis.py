@@ -147,11 +147,11 @@ def write_mantis(  # noqa: PLR0913 - the public signature
             "overwrite=True, which replaces the files of the project and leaves all others alone"
         )
     target.mkdir(parents=True, exist_ok=True)
-    populations, features = [], []
+    populations, features, regions = [], [], region_rows(table)
     for labels, image in tqdm(pairs.items(), disable=not show_progress_bar, unit="field"):
         name = safe_name(field_name(sdata, labels))
         cells = labels_on_image(sdata, image_key=image, labels_key=labels)
-        own = content.field(*region_rows(table)[labels], cells, labels_key=labels)
+        own = content.field(*regions[labels], cells, labels_key=labels)
         _write_field(target / name, sdata, image, chosen[labels], cells, own)
         populations.append(own.populations(name))
         features.append(own.table_of_features(name))

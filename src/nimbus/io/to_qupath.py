@@ -106,15 +106,16 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     table = table_of(sdata, table_key)
     labels_keys = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)
     content = _Content.of(table, layer, markers, measurements)
+    regions = region_rows(table)
     plan = {
         key: content.files(Path(folder), field_name(sdata, key), rows)
-        for key, (rows, _) in region_rows(table).items()
+        for key, (rows, _) in regions.items()
         if key in labels_keys
     }
     refuse_existing([path for files in plan.values() for path in files], overwrite)
     written = []
     for key, files in plan.items():
-        rows, ids = region_rows(table)[key]
+        rows, ids = regions[key]
         outlines = outlines_of(sdata, key, ids, image_key=image_key)
         for path, marker in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
