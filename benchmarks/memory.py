@@ -46,12 +46,14 @@ def counted(array, box, *, name, group=None):
     return plain(array, box, name=name, group=group)
 source.read_box = counted
 sdata = spatialdata.read_zarr(path)
-scales = None
+scales = size = None
 if model == "same":
     scales = {str(c): 300.0 for c in sdata["slide_image"].coords["c"].values}
-    model = lambda planes: planes[:, :1]
+    model, size = lambda planes: planes[:, :1], 1024
 begin, own = time.perf_counter(), time.process_time()
-nimbus.tl.score(sdata, model=model, tta=tta, scales=scales, show_progress_bar=False)
+nimbus.tl.score(
+    sdata, model=model, tta=tta, scales=scales, tile_size=size, show_progress_bar=False
+)
 seconds, own = time.perf_counter() - begin, time.process_time() - own
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 boxes = ", ".join(f"{len(there)} of {name}" for name, there in read.items())
