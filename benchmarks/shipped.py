@@ -6,21 +6,17 @@
 The field and the random weights of the published size are those of published.py. Each model runs
 in a process of its own, on a small field first, which is not timed (imports, weights made ready,
 memory taken), then on the field; models take turns. The published network sees pixels of 1 um, the
-shipped one patches of 2 x 2 pixels of 0.4 um; what it would take at 0.5 um is measured too.
+shipped one patches of 2 x 2 pixels of 0.4 um.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from pathlib import Path
 
 import pandas as pd
 import torch
 from environments import machine, markdown
 from published import HERE, MARKERS, arguments, make_field, run
-
-from nimbus.model import load_model, save_checkpoint
 
 REPEATS = 2
 
@@ -31,7 +27,6 @@ def main() -> None:
     models = {
         "published network": str(field / "random.pt"),
         "nimbus-s": "nimbus-s",
-        "nimbus-s at 0.5 um": at_half_um(field),
     }
     rows = []
     for tta in (False, True):
@@ -51,7 +46,7 @@ def main() -> None:
                 }
                 done = run(sys.executable, HERE / "published_ours.py", task, given)
                 seconds[name].append(done["seconds"])
-        published, small, coarser = (min(seconds[name]) for name in models)
+        published, small = (min(seconds[name]) for name in models)
         rows.append(
             {
                 "field": f"{given.side} x {given.side} at 0.5 um",
@@ -60,20 +55,10 @@ def main() -> None:
                 "published_network_s": round(published, 1),
                 "nimbus-s_s": round(small, 2),
                 "ratio": round(published / small, 1),
-                "at_0.5_um_s": round(coarser, 2),
-                "its ratio": round(published / coarser, 1),
             }
         )
         print(rows[-1], flush=True)
     print(f"\n{machine()}, PyTorch {torch.__version__}\n\n{markdown(pd.DataFrame(rows))}")
-
-
-def at_half_um(folder: Path) -> str:
-    """The weights of nimbus-s with a card that says 0.5 um."""
-    model = load_model("nimbus-s")
-    path = folder / "half.safetensors"
-    save_checkpoint(path, model.net, dataclasses.replace(model.card, pixel_size_um=0.5))
-    return str(path)
 
 
 if __name__ == "__main__":

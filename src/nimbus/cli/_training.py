@@ -61,6 +61,8 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     Under ``torchrun`` all processes train, and the first one writes.
     """
     out, world = Path(config.out), joined(machine.device)
+    start = _model(config.start, config)  # before tissue is simulated: a file may be missing
+    teacher = load_checkpoint(Path(config.teacher))[0] if config.teacher else None
     folders = [
         _ready(source, folder, machine, world)
         for source, folder in zip(config.tiles, _folders(config), strict=True)
@@ -73,8 +75,8 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         settings=config.fit,
         augment=config.augment,
         shares=[source.share for source in config.tiles],
-        start=_model(config.start, config),
-        teacher=load_checkpoint(Path(config.teacher))[0] if config.teacher else None,
+        start=start,
+        teacher=teacher,
         resume=machine.resume,
         stop_after=stop,
         device=machine.device,
@@ -87,12 +89,6 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     path = out / f"{config.name}.safetensors"
     save_checkpoint(path, net, _card(config, cells, command))
     return path
-
-
-def held_out_metrics(net: UNet, config: TrainConfig) -> dict[str, dict[str, float]]:
-    """Measures of `net` on the held-out tiles of a configuration that was trained before."""
-    held_out = _judges(config, _folders(config))
-    return _metrics(score_cells(net, held_out, every=_stride(held_out)))
 
 
 def _folders(config: TrainConfig) -> list[Path]:
@@ -144,7 +140,7 @@ def _mixed(net: UNet, config: TrainConfig) -> UNet:
     What was learned last holds better on other images so (Wortsman et al., *Robust fine-tuning of
     zero-shot models*, 2022).
     """
-    first = _model(config.mix_with or config.start, config)
+    first = _model(config.start, config)
     if first is None or config.mix == 1:
         return net
     before = first.state_dict()

@@ -34,13 +34,13 @@ def train(
 
     Examples
     --------
-        nimbus train configs/nimbus-s-1.toml --jobs 2
+        nimbus train configs/nimbus-s.toml --jobs 2
 
-        nimbus train configs/nimbus-s-1.toml --jobs 2 --resume
+        nimbus train configs/nimbus-s.toml --jobs 2 --resume
 
-        nimbus train configs/nimbus-s-1.toml --jobs 16 --stop-after 0
+        nimbus train configs/nimbus-s.toml --jobs 16 --stop-after 0
 
-        torchrun --nproc-per-node 4 -m nimbus train configs/nimbus-s-1.toml --device cuda
+        torchrun --nproc-per-node 4 -m nimbus train configs/nimbus-s.toml --device cuda
 
     The smallest configuration simulates tissue and learns from it:
 

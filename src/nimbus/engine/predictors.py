@@ -99,7 +99,7 @@ def describe_model(model: Model) -> DescribedModel:
         card = ModelCard(
             name=getattr(model, "__name__", type(model).__name__),
             depth=CALLABLE_DEPTH,
-            root_filters=1,
+            root_filters=64,  # planned for as much memory as the published network takes
             pixel_size_um=1.0,
             scale=PAPER_RULE,
         )

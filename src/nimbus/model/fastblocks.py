@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .fastconv import FastConv, convolve
-from .phased import Phased
+from .phased import Phased, place_columns
 from .strips import Scratch, Workers
 from .unet import IN_PLANES
 from .winograd import N_OUT
@@ -70,13 +70,17 @@ def enter(
 
 
 def enter_patches(
-    block: FastBlock, planes: Phased, target: Phased, spare: Phased, work: Workers
+    block: FastBlock, pixels: Tensor, target: Phased, spare: Phased, work: Workers
 ) -> None:
-    """:func:`enter` of planes that are features of one image, as those of patches are."""
+    """:func:`enter` of patches, whose `pixels` are features ``(y, x, ...)`` of places."""
+    n_in = block.skip.shape[0]
 
-    def strip(start: int, stop: int, _: Scratch) -> None:
-        flat = target.rows(start, stop).view(-1, target.n_features)
-        torch.mm(planes.rows(start, stop).view(-1, planes.n_features), block.skip, out=flat)
+    def strip(start: int, stop: int, scratch: Scratch) -> None:
+        rows = target.rows(start, stop)
+        values = pixels[N_OUT * start : N_OUT * stop]
+        placed = scratch.take("placed", *rows.shape[:3], n_in)
+        place_columns(values, placed[: len(values)])
+        torch.mm(placed.view(-1, n_in), block.skip, out=rows.view(-1, target.n_features))
 
     work.each_strip(strip, target.n_tile_rows, strip_rows(target))
     _convolve_twice(block, target, spare, work)

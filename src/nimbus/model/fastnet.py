@@ -74,10 +74,8 @@ class FastUNet:
     def _enter(self, planes: Tensor, target: Phased, spare: Phased, work: Workers) -> None:
         height, width = target.height, target.width
         if isinstance(self.entry, FastBlock):
-            image = self._placed("planes", height, width, len(planes) * self.patch**2)
             pixels = planes.view(len(planes), height, self.patch, width, self.patch)
-            image.fill(pixels.permute(1, 3, 0, 2, 4))
-            enter_patches(self.entry, image, target, spare, work)
+            enter_patches(self.entry, pixels.permute(1, 3, 0, 2, 4), target, spare, work)
             return
         images = []
         for index, plane in enumerate(planes):

@@ -66,11 +66,7 @@ class Phased:
 
     def fill(self, values: Tensor) -> None:
         """Write an image, axes ``(y, x, ...)`` with features along all others, and its rim."""
-        rows = self.data[1 : 1 + self.height]
-        rows = rows.view(*rows.shape[:3], *values.shape[2:])
-        for phase in range(N_OUT):
-            columns = values[:, phase::N_OUT]
-            rows[:, phase, 1 : 1 + columns.shape[1]] = columns
+        place_columns(values, self.data[1 : 1 + self.height])
         self.fill_rim()
 
     def fill_rim(self) -> None:
@@ -88,6 +84,17 @@ class Phased:
         for outer, inner in _reflections(self.height):
             self.data[1 + outer] = self.data[1 + inner]
         self.data[2 + self.height :] = 0
+
+
+def place_columns(values: Tensor, rows: Tensor) -> None:
+    """Write pixels ``(y, x, ...)`` to `rows`, ``(y, phase, tile, feature)``; spare places are left.
+
+    The axes of `values` after x are the features.
+    """
+    rows = rows.view(*rows.shape[:3], *values.shape[2:])
+    for phase in range(N_OUT):
+        columns = values[:, phase::N_OUT]
+        rows[:, phase, 1 : 1 + columns.shape[1]] = columns
 
 
 def phased(memory: Tensor, *, height: int, width: int, n_features: int) -> Phased:

@@ -124,7 +124,7 @@ class NetPredictor(Predictor):
         while start < len(planes):
             batch = planes[start : start + size]
             try:
-                parts.append(self.network(batch).float().sigmoid_())
+                parts.append(torch.sigmoid(self.network(batch).float()))
             except torch.OutOfMemoryError as error:
                 if len(batch) == 1:
                     error.add_note("One tile is too much; a smaller tile_size needs less memory.")
