@@ -11,7 +11,7 @@ import panel as pn
 from nimbus._types import IntArray
 
 from .controls import button, entered, html, pressed, radio, select, text
-from .look import FIELDS
+from .look import FIELDS, counted
 from .state import State
 
 Step: TypeAlias = Callable[[State], State]
@@ -103,8 +103,8 @@ class Editing:
             return '<span class="faint">Nothing is selected: click on columns or cells.</span>'
         cells = int(self._counts[sorted(state.selected)].sum())
         share = cells / max(1, int(self._counts.sum()))
-        n = len(state.selected)
-        return f"<b>{n} node{'s' * (n > 1)}</b>, {cells:,} cells ({share:.1%}) selected"
+        nodes = counted(len(state.selected), "node")
+        return f"<b>{nodes}</b>, {counted(cells, 'cell')} ({share:.1%}) selected"
 
     def _wire(self) -> None:
         do = self._do

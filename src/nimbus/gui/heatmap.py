@@ -35,6 +35,7 @@ from .look import (
     NAMES_WIDTH,
     STRIP_HEIGHT,
     TREE_HEIGHT,
+    counted,
     heat_height,
 )
 
@@ -118,7 +119,7 @@ class Heatmap:
         edges = list(range(n_columns))
         self.columns.data = {
             "x": [k + 0.5 for k in edges],
-            "cells": ["1 cell" if n == 1 else f"{n:,} cells" for n in block.counts],
+            "cells": [counted(n, "cell") for n in block.counts],
             "top": [max(float(n), 0.8) for n in block.counts],
             "color": block.colors,
             "label": block.labels,

@@ -89,3 +89,14 @@ TEXT = f"""
 .failed::before {{ background: #c92a2a; }}
 .failed {{ color: #b42318; font-weight: 600; }}
 """
+
+
+def counted(n: int, what: str) -> str:
+    """A number and its noun.
+
+    Examples
+    --------
+    >>> counted(1, "cell"), counted(1200, "cell")
+    ('1 cell', '1,200 cells')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -11,6 +11,7 @@ import panel as pn
 from .cells import Cells
 from .controls import html, radio, select
 from .editing import Do
+from .look import counted
 from .scene import Colors, packed
 from .state import State
 from .tissue import Tissue
@@ -88,7 +89,7 @@ class TissuePanel:
         place = self._tissue.fields.index(field)
         n = int(self._cells.per_field(state.selected)[place])
         if state.selected:
-            return f'<span class="faint">{n:,} selected cells in {escape(field)}</span>'
+            return f'<span class="faint">{counted(n, "selected cell")} in {escape(field)}</span>'
         return '<span class="faint">Click on a cell to find its node; scroll to zoom.</span>'
 
     def _colors(self, state: State) -> Colors:
