@@ -107,6 +107,10 @@ def read_pan_multiplex(
     return sdata
 
 
+MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None"]
+"""How tables write that there is no value, in columns that are no names of fields."""
+
+
 def _known_labels(root: Path, layout: PanLayout, dataset: str) -> pd.DataFrame:
     """Labels by (field, cell) and marker in lower case."""
     path = root / layout.labels
@@ -133,7 +137,9 @@ def _read_csv(path: Path, layout: PanLayout) -> pd.DataFrame:
     """The table; names stay as they stand there: a field may be called "001" or "NA"."""
     names = dict.fromkeys((layout.fov_key, layout.dataset_key or layout.fov_key), str)
     try:
-        return pd.read_csv(path, converters=names)
+        others = pd.read_csv(path, nrows=0).columns.difference(list(names))
+        missing = dict.fromkeys(others, MISSING)
+        return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=missing)
     except ValueError as error:  # UnicodeDecodeError, ParserError, EmptyDataError
         raise read_error(path, f"is no CSV table ({error})") from error
 
