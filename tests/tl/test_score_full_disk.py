@@ -49,7 +49,7 @@ def filled(place, *, but):
     ("left", "beside", "module"),
     [
         pytest.param(0, True, "_claim", id="for the claim"),
-        pytest.param(24 * 1024, True, "engine/resume", id="for the tiles"),
+        pytest.param(16 * 1024, True, "engine/resume", id="for the tiles"),
         pytest.param(64 * 1024, False, "data/store", id="for the table"),
     ],
 )
