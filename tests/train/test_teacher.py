@@ -125,6 +125,28 @@ def test_a_resumed_lesson_gives_the_weights_of_an_unbroken_one(tmp_path, shards)
     assert weights_equal(whole, resumed)
 
 
+def test_another_teacher_does_not_finish_a_lesson(tmp_path, shards):
+    settings = dataclasses.replace(SETTINGS, taught=TeacherSettings())
+    arguments = {"settings": settings, "show_progress_bar": False}
+    fit(shards, tmp_path / "a", **arguments, teacher=UNet(depth=2, root_filters=2), stop_after=2)
+
+    with pytest.raises(ValueError, match="made with other settings .*teacher"):
+        fit(
+            shards,
+            tmp_path / "a",
+            **arguments,
+            teacher=UNet(depth=2, root_filters=2),
+            resume=True,
+        )
+
+
+def test_a_teacher_takes_tiles_that_do_not_fit_it():
+    batch = batch_of(cells_of(2))  # 40 pixels; it wants multiples of 16
+    teacher = UNet(depth=4, root_filters=1, patch=2).eval()
+
+    assert teacher_scores(teacher, enlarged(batch, 1.0, teacher), dtype=torch.float32).shape[0] == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "teacher", "words"),
     [

@@ -31,7 +31,7 @@ from .samples import Batch, TileSampler, split
 from .selection import selected, without
 from .settings import FitSettings, learning_rate_at, training_dtype
 from .tally import Tally
-from .teacher import taught
+from .teacher import fingerprint, taught
 from .world import World, joined, share, summed
 
 CHECKPOINT = "checkpoint.pt"
@@ -94,8 +94,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     FloatingPointError
         If the network diverges; the last checkpoint stays.
     ValueError
-        If the checkpoint was made with other settings, a trusted data set does not exist, or there
-        is a teacher without ``settings.taught``, or the other way round.
+        If the checkpoint was made with other settings or another teacher, a trusted data set does
+        not exist, or there is a teacher without ``settings.taught``, or the other way round.
 
     Examples
     --------
@@ -112,6 +112,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     wanted = settings if settings is not None else FitSettings()
     changes = augment if augment is not None else AugmentSettings()
     every_setting = plain(wanted, changes)
+    if teacher is not None:
+        every_setting["teacher"] = fingerprint(teacher)
     folders = [shards] if isinstance(shards, str | Path) else list(shards)
     opened = [open_shards(folder) for folder in folders]
     train, held_out = split(opened, held_out=wanted.held_out, shares=shares)

@@ -7,6 +7,7 @@ less: a smaller one, or one that sees coarser pixels. Cells without a label are 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -76,6 +77,20 @@ def taught(
     return blended(batch, score, label_weight=settings.label_weight)
 
 
+def fingerprint(teacher: UNet) -> str:
+    """What tells one teacher from another: the sha256 of its size and weights.
+
+    Examples
+    --------
+    >>> fingerprint(UNet(depth=2, root_filters=1)) == fingerprint(UNet(depth=2, root_filters=2))
+    False
+    """
+    known = hashlib.sha256(repr((teacher.depth, teacher.root_filters, teacher.patch)).encode())
+    for value in teacher.state_dict().values():
+        known.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return known.hexdigest()
+
+
 def blended(batch: Batch, score: Tensor, *, label_weight: float) -> tuple[Batch, Tensor]:
     """Labels and a teacher's scores together; a score is NaN where the teacher saw no interior.
 
@@ -115,10 +130,10 @@ def enlarged(batch: Batch, finer: float, teacher: UNet) -> Batch:
     The side is the nearest that the teacher can take. Masks are drawn as in scoring
     (:func:`nimbus.core.masks.mask_plane`), of the cells of the tile.
     """
-    if finer == 1:
-        return batch
     unit = teacher.patch * 2 ** (teacher.depth - 1)
     height, width = (unit * max(1, round(side * finer / unit)) for side in batch.ids.shape[1:])
+    if (height, width) == batch.ids.shape[1:]:
+        return batch
     planes = F.interpolate(
         batch.planes[:, None], (height, width), mode="bilinear", align_corners=False
     )
