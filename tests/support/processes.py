@@ -30,3 +30,14 @@ def held_by_another(folder: Path) -> Iterator[int]:
         holder.kill()
         holder.wait()
         holder.stdout.close()
+
+
+def draws_a_lot(folder: Path, n_lots: int) -> bool:
+    """Whether this process takes one of `n_lots` that lie in `folder`: no two take the same."""
+    for lot in range(n_lots):
+        try:
+            (folder / str(lot)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return True
+    return False

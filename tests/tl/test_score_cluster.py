@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nimbus
+from support.processes import draws_a_lot
 from support.tissue import brightness, draw_sdata
 
 distributed = pytest.importorskip("distributed")
@@ -115,8 +116,7 @@ def test_lost_workers_change_nothing(tmp_path):
         folder.mkdir()
 
         def kills(planes):
-            if len(list(folder.iterdir())) < n_victims:
-                (folder / str(os.getpid())).touch()
+            if draws_a_lot(folder, n_victims):
                 while len(list(folder.iterdir())) < n_victims:
                     time.sleep(0.02)
                 os._exit(1)
@@ -150,8 +150,7 @@ def freezer(folder, n_victims):
     """A model that stops so many of its processes (SIGSTOP) at their first tile."""
 
     def freezes(planes):
-        if len(list(folder.iterdir())) < n_victims:
-            (folder / str(os.getpid())).touch()
+        if draws_a_lot(folder, n_victims):
             os.kill(os.getpid(), signal.SIGSTOP)
         return planes[:, :1] * np.float32(0.7) + planes[:, 1:] * np.float32(0.2)
 
