@@ -159,7 +159,7 @@ def measure(store: Path, given: argparse.Namespace) -> None:
     for name, step in rows.items():
         print(f"| {name} | {' | '.join(f'{ms:.0f}' for ms in timed(step))} |")
     start = time.perf_counter()
-    desk.finish()
+    desk.saving.finish()
     print(
         f"\nThe table follows: {1000 * (time.perf_counter() - start):.0f} ms after the last edit."
     )

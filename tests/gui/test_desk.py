@@ -6,8 +6,8 @@ from anndata import AnnData
 
 import nimbus
 from nimbus.gui.desk import Desk
-from nimbus.gui.keeping import Keeper
 from nimbus.gui.opening import Request, desk_of
+from nimbus.gui.saving import Keeper, Saving
 
 
 class Notes(Keeper):
@@ -16,10 +16,10 @@ class Notes(Keeper):
     def __init__(self):
         self.kept, self.settled, self.broken = [], 0, False
 
-    def keep(self, clusters, found=None):
+    def keep(self, work):
         if self.broken:
             raise OSError("the disk is full")
-        self.kept.append((clusters, found))
+        self.kept.append(work)
 
     def settle(self):
         self.settled += 1
@@ -32,57 +32,57 @@ def desk():
     table = AnnData(np.zeros((60, 2)), layers={"nimbus": scores})
     nimbus.tl.cluster(table, grid=(2, 2), n_metaclusters=3)
     made = desk_of(table, Request("nimbus"))
-    return Desk(made.facts, made.state, Notes())
+    return Desk(made.facts, made.state, Saving(Notes(), advice="Export it."))
 
 
 def test_a_selection_is_no_edit_and_an_edit_is_kept_before_it_is_told(desk):
     told = []
-    desk.listen(lambda: told.append((len(desk.keeper.kept), desk.status.kind)))
+    desk.saving.listen(lambda: told.append((len(desk.saving.keeper.kept), desk.saving.status.kind)))
     node = desk.state.clusters.nodes_of(0)[0]
     desk.commit(desk.state.toggle(node))
-    assert (desk.keeper.kept, told) == ([], [])
+    assert (desk.saving.keeper.kept, told) == ([], [])
     desk.commit(desk.state.rename(0, "T cell"))
     assert told[0][0] == 1, "it was told before it was kept"
-    assert desk.finish().kind == "saved"
-    assert "in a note" in desk.status.text
-    assert desk.keeper.settled == 1
+    assert desk.saving.finish().kind == "saved"
+    assert "in a note" in desk.saving.status.text
+    assert desk.saving.keeper.settled == 1
 
 
 def test_an_edit_that_cannot_be_kept_stays_says_so_and_goes_along_with_the_next(desk):
-    desk.keeper.broken = True
+    desk.saving.keeper.broken = True
     desk.commit(desk.state.rename(0, "T cell"))
-    assert desk.status.kind == "failed"
-    assert "NOT SAVED: the disk is full" in desk.status.text
+    assert desk.saving.status.kind == "failed"
+    assert "NOT SAVED: the disk is full. Export it." in desk.saving.status.text
     assert desk.state.clusters.names[0] == "T cell"
-    desk.keeper.broken = False
+    desk.saving.keeper.broken = False
     desk.commit(desk.state.rename(1, "B cell"))
-    assert desk.finish().kind == "saved"
-    kept, _ = desk.keeper.kept[-1]
+    assert desk.saving.finish().kind == "saved"
+    kept = desk.saving.keeper.kept[-1].clusters
     assert [kept.names[0], kept.names[1]] == ["T cell", "B cell"]
 
 
 def test_undo_is_kept_too(desk):
     desk.commit(desk.state.rename(0, "T cell"))
     desk.commit(desk.state.undo())
-    assert desk.keeper.kept[-1][0].undone
-    assert desk.finish().kind == "saved"
+    assert desk.saving.keeper.kept[-1].clusters.undone
+    assert desk.saving.finish().kind == "saved"
 
 
 def test_a_table_that_cannot_be_written_is_told_by_the_status(desk):
     def fail():
         raise OSError("another program changed it")
 
-    desk.keeper.settle = fail
+    desk.saving.keeper.settle = fail
     desk.commit(desk.state.rename(0, "T cell"))
-    assert desk.finish().kind == "failed"
-    assert "another program" in desk.status.text
+    assert desk.saving.finish().kind == "failed"
+    assert "another program" in desk.saving.status.text
 
 
 def test_a_cut_brings_what_resamples_told_and_is_one_edit(desk):
     cut = desk.recut(desk.state, 2)
     assert len(cut.clusters.names) == 2
     assert len(cut.clusters.done) == 1
-    _, found = desk.keeper.kept[-1]
+    found = desk.saving.keeper.kept[-1].found
     assert found[1].n_metaclusters == 2
     with pytest.raises(ValueError, match="metaclusters"):
         desk.recut(cut, 99)
@@ -94,8 +94,8 @@ def test_who_left_is_told_no_more(desk):
     def listener():
         told.append(1)
 
-    desk.listen(listener)
-    desk.leave(listener)
+    desk.saving.listen(listener)
+    desk.saving.leave(listener)
     desk.commit(desk.state.rename(0, "T cell"))
-    desk.finish()
+    desk.saving.finish()
     assert told == []

@@ -15,7 +15,7 @@ from nimbus.cluster.edits import ClusterMapError
 from nimbus.cluster.mapfiles import read_map
 from nimbus.data.clusters import map_of, nodes_of, record_of
 from nimbus.data.mapstore import TablePlace, touched, write_touched
-from nimbus.gui.keeping import InMemory, OnDisk, recover
+from nimbus.gui.keeping import Edit, InMemory, OnDisk, recover
 from nimbus.tl._metaclusters import ConsensusSettings, find_metaclusters
 
 PROFILES = np.array([[0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9], [0.9, 0.9, 0.1]])
@@ -84,7 +84,7 @@ def named(table):
 class TestInMemory:
     def test_an_edit_is_in_obs_and_uns(self):
         table = clustered()
-        InMemory(table, "nimbus").keep(named(table))
+        InMemory(table, "nimbus").keep(Edit(named(table)))
         assert table.obs["nimbus_metacluster"].value_counts().to_dict()["T cell"] == 70
         assert now(table).names[0] == "T cell"
         assert nimbus.tl.remap(table).undo().names[1] == "1"
@@ -94,14 +94,14 @@ class TestOnDisk:
     def test_an_edit_is_on_disk_when_keeping_returns_though_the_table_is_not_written(self, stored):
         table, place, reread = stored
         edited = named(table)
-        keeper_of(table, place).keep(edited)
+        keeper_of(table, place).keep(Edit(edited))
         assert read_map(place.journal) == edited
         assert "T cell" not in set(reread().obs["nimbus_metacluster"]), "proves nothing: settled"
 
     def test_settling_writes_the_table_and_removes_the_file_beside_it(self, stored):
         table, place, reread = stored
         keeper = keeper_of(table, place)
-        keeper.keep(named(table))
+        keeper.keep(Edit(named(table)))
         keeper.settle()
         read = reread()
         assert not place.journal.exists()
@@ -114,7 +114,7 @@ class TestOnDisk:
         table, place, reread = file
         del table.layers["nimbus"], table.obs["nimbus_som_distance"]
         keeper = keeper_of(table, place)
-        keeper.keep(named(table))
+        keeper.keep(Edit(named(table)))
         keeper.settle()
         assert reread().layers["nimbus"].shape == (100, 3)
         assert "nimbus_som_distance" in reread().obs
@@ -122,7 +122,7 @@ class TestOnDisk:
     def test_one_metacluster_alone_leaves_no_dendrogram(self, file):
         table, place, reread = file
         keeper = keeper_of(table, place)
-        keeper.keep(now(table).merge([0, 1, 2, 3]))
+        keeper.keep(Edit(now(table).merge([0, 1, 2, 3])))
         keeper.settle()
         assert "dendrogram_nimbus_metacluster" not in reread().uns
         assert reread().obs["nimbus_metacluster"].cat.categories.tolist() == ["0"]
@@ -130,7 +130,7 @@ class TestOnDisk:
     def test_edits_of_a_program_that_was_killed_come_back(self, file):
         table, place, reread = file
         edited = named(table)
-        keeper_of(table, place).keep(edited)
+        keeper_of(table, place).keep(Edit(edited))
         assert recover(place)
         assert now(reread()) == edited
         assert reread().obs["nimbus_metacluster"].value_counts().to_dict()["T cell"] == 70
@@ -139,7 +139,7 @@ class TestOnDisk:
     def test_a_table_that_was_left_half_written_is_mended(self, stored):
         table, place, reread = stored
         edited = named(table)
-        keeper_of(table, place).keep(edited)
+        keeper_of(table, place).keep(Edit(edited))
         if place.path.is_dir():  # an HDF5 file is replaced as a whole
             shutil.rmtree(place.path / place.group / "obs/nimbus_metacluster/codes")
             shutil.rmtree(place.path / place.group / "uns/nimbus_cluster/map")
@@ -153,7 +153,7 @@ class TestOnDisk:
     def test_edits_of_another_clustering_are_refused_and_kept(self, file):
         table, place, reread = file
         other = ClusterMap.of(now(table).metacluster, names={0: "other"}).rename(0, "T cell")
-        keeper_of(table, place).keep(other)
+        keeper_of(table, place).keep(Edit(other))
         with pytest.raises(ClusterMapError, match="of another clustering"):
             recover(place)
         assert read_map(place.journal) == other
@@ -166,7 +166,7 @@ class TestOnDisk:
         nimbus.tl.remap(theirs, {"3": "theirs"})
         write_touched(place, touched(theirs, "nimbus"))
         edited = named(table)
-        keeper.keep(edited)
+        keeper.keep(Edit(edited))
         with pytest.raises(OSError, match="another program changed"):
             keeper.settle()
         assert "theirs" in set(reread().obs["nimbus_metacluster"])
@@ -177,14 +177,14 @@ class TestOnDisk:
         before = now(table)
         place.journal.with_name(place.journal.name + ".part").mkdir()  # in the way
         with pytest.raises(OSError, match="edits.json.part"):
-            keeper_of(table, place).keep(named(table))
+            keeper_of(table, place).keep(Edit(named(table)))
         assert now(table) == before
 
     def test_a_cut_at_another_number_brings_its_consensus(self, file):
         table, place, reread = file
         keeper, wanted = keeper_of(table, place), ConsensusSettings(2)
         found = find_metaclusters(nodes_of(record_of(table, "nimbus")), wanted)
-        keeper.keep(now(table).assign(ClusterMap.of(found.labels.tolist())), (found, wanted))
+        keeper.keep(Edit(now(table).assign(ClusterMap.of(found.labels.tolist())), (found, wanted)))
         keeper.settle()
         record = reread().uns["nimbus_cluster"]
         assert record["consensus"]["settings"]["n_metaclusters"] == 2

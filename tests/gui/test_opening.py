@@ -133,7 +133,7 @@ class TestStores:
     def test_edits_of_a_store_are_in_it_when_it_is_finished(self, store):
         desk = open_desk(store, Request("nimbus"))
         desk.commit(desk.state.rename(0, "T cell"))
-        assert desk.finish().kind == "saved"
+        assert desk.saving.finish().kind == "saved"
         read = spatialdata.read_zarr(store).tables["table"]
         assert "T cell" in set(read.obs["nimbus_metacluster"])
         assert open_desk(store, Request("nimbus")).state.clusters.names[0] == "T cell"
@@ -143,7 +143,7 @@ class TestStores:
         sdata.tables["table"].write_h5ad(path)
         desk = open_desk(path, Request("nimbus"))
         desk.commit(desk.state.rename(0, "T cell"))
-        assert desk.finish().kind == "saved"
+        assert desk.saving.finish().kind == "saved"
         assert "T cell" in set(anndata.read_h5ad(path).obs["nimbus_metacluster"])
 
     def test_a_store_that_is_not_there_is_named(self, tmp_path):

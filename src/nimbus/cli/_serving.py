@@ -66,7 +66,7 @@ def _metaclusters(plan: Plan) -> tuple[Callable[[], Any], Callable[[], Status]]:
     key = plan.key or Layers.SCORE
     request = Request(key, plan.layer, plan.table, plan.image, plan.region)
     desk = open_desk(plan.store, request)
-    return lambda: _late.page.build(desk), desk.finish
+    return lambda: _late.page.build(desk), desk.saving.finish
 
 
 def _labels(plan: Plan, request: ReviewRequest) -> tuple[Callable[[], Any], Callable[[], Status]]:
@@ -80,4 +80,4 @@ def _labels(plan: Plan, request: ReviewRequest) -> tuple[Callable[[], Any], Call
     )
     desk = open_review(plan.store, wanted)
     look = Look(second=wanted.second)
-    return lambda: _late.reviewing.build(desk, look), desk.finish
+    return lambda: _late.reviewing.build(desk, look), desk.saving.finish

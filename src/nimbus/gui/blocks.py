@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,27 +79,19 @@ class Block:
 def profiles_of(nodes: NodeTable, state: State) -> Profiles:
     """Profiles in the order in which the page shows them."""
     view = state.view
-    shown = view.shown_markers if view.by_hand else None
-    profiles = ordered_profiles(
+    ordered = partial(
+        ordered_profiles,
         nodes,
         state.clusters,
-        shown,
         zscore=view.zscore,
         cap=ZSCORE_LIMIT,
         by_tree=view.layout == "dendrogram",
     )
+    profiles = ordered(view.shown_markers if view.by_hand else None)
     if view.by_hand or not view.hidden:
         return profiles
     # Alike markers beside each other, but only those that are shown.
-    order = [m for m in profiles.markers if m not in view.hidden]
-    return ordered_profiles(
-        nodes,
-        state.clusters,
-        order,
-        zscore=view.zscore,
-        cap=ZSCORE_LIMIT,
-        by_tree=view.layout == "dendrogram",
-    )
+    return ordered([m for m in profiles.markers if m not in view.hidden])
 
 
 def node_block(

@@ -18,7 +18,10 @@ from nimbus.data.profiles import Profiles
 from .blocks import Block, metacluster_block, node_block, profiles_of, tree_lines
 from .desk import Facts
 from .heatmap import Heatmap, set_counts_range
-from .look import (
+from .markertree import MarkerTree
+from .nodeplot import NodePlot
+from .state import State
+from .style import (
     COUNTS_HEIGHT,
     FONT,
     SCORE_COLORS,
@@ -27,9 +30,6 @@ from .look import (
     TREE_WIDTH,
     ZSCORE_COLORS,
 )
-from .markertree import MarkerTree
-from .nodeplot import NodePlot
-from .state import State
 
 GROUPS_WIDTH = 400
 """Pixels of the heatmap of metaclusters."""
@@ -68,11 +68,13 @@ class Charts:
         self._rows = Range1d(1, 0)
         self.tree = MarkerTree(self._rows)
         shared = {"mapper": self.mapper, "rows": self._rows}
-        self.nodes = Heatmap("nodes", **shared, names=True, on_column=on_node, on_span=on_nodes)
+        self.nodes = Heatmap(
+            "nodes", named="markers", **shared, on_column=on_node, on_span=on_nodes
+        )
         self.groups = Heatmap(
             "metaclusters",
+            named="columns",
             **shared,
-            names=False,
             on_column=on_metacluster,
             on_span=self._metaclusters_within,
         )
@@ -119,7 +121,7 @@ class Charts:
         self.nodes.draw(node, profiles.markers)
         self.groups.draw(group, profiles.markers)
         either = bool(node.tree[0]) or bool(group.tree[0])
-        self.nodes.tree.visible = self.groups.tree.visible = either
+        self.nodes.figures.tree.visible = self.groups.figures.tree.visible = either
         self._above.height = COUNTS_HEIGHT + STRIP_HEIGHT + 4 + either * (TREE_HEIGHT + 2)
         set_counts_range((self.nodes, self.groups), float(profiles.counts.max()))
         self.tree.draw(tree_lines(profiles.marker_tree), n_markers)
@@ -172,8 +174,8 @@ class Charts:
             background_fill_color=None,
             padding=4,
         )
-        self.groups.heat.add_layout(bar, "right")
-        for one in (self.groups.tree, self.groups.counts, self.groups.strip, self.groups.heat):
+        self.groups.figures.heat.add_layout(bar, "right")
+        for one in self.groups.figures.all:
             one.min_border_right = 56
         left = column(self._above, self.tree.root, spacing=2)
         self._columns = row(left, self.nodes.root, sizing_mode="stretch_width", spacing=0)

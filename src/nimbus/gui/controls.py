@@ -7,9 +7,9 @@ from typing import Any
 
 import panel as pn
 
-from .look import BUTTONS, FIELDS, TEXT
 from .markup import Markup
 from .notebook import settled
+from .style import BUTTONS, FIELDS, TEXT
 
 GAP = (3, 3)
 """Pixels around a control: above and below, left and right."""
@@ -83,6 +83,20 @@ def text(label: str, name: str, *, hint: str = "", width: int = 180) -> Any:
     return pn.widgets.TextInput(
         label=label,
         placeholder=hint,
+        width=width,
+        stylesheets=[FIELDS],
+        css_classes=[name],
+        margin=GAP,
+    )
+
+
+def integer(label: str, name: str, *, width: int, value: int = 1, end: int | None = None) -> Any:
+    """A field for a number from 1 on."""
+    return pn.widgets.IntInput(
+        label=label,
+        value=value,
+        start=1,
+        end=end,
         width=width,
         stylesheets=[FIELDS],
         css_classes=[name],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ from nimbus.data.clusters import NodeTable
 from nimbus.tl._metaclusters import ConsensusSettings, find_metaclusters
 
 from .cells import Cells, Histograms
-from .keeping import Found, Keeper
-from .saving import Listener, Saving, Status
+from .keeping import Edit, Found
+from .saving import Saving
 from .state import State
 from .tissue import Tissue
 
@@ -68,30 +68,13 @@ class Desk:
         What no click changes.
     state
         The last state of any page; a page that is opened begins with it.
-    keeper
-        Where edits are kept.
+    saving
+        Where edits are kept, and who is told.
     """
 
     facts: Facts
     state: State
-    keeper: Keeper
-    saving: Saving = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.saving = Saving(lambda: self.keeper.settle())
-
-    @property
-    def status(self) -> Status:
-        """Where the edits are."""
-        return self.saving.status
-
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` after every change of metaclusters or status."""
-        self.saving.listen(listener)
-
-    def leave(self, listener: Listener) -> None:
-        """No longer call it."""
-        self.saving.leave(listener)
+    saving: Saving[Edit]
 
     def commit(self, state: State, found: Found | None = None) -> None:
         """Take a new state; edited metaclusters are kept before anybody is told.
@@ -102,10 +85,7 @@ class Desk:
         edited = _history(state.clusters) != _history(self.state.clusters)
         self.state = state
         if edited:
-            self.saving.keep(
-                lambda: self.keeper.keep(state.clusters, found),
-                advice="Export the mapping to keep it.",
-            )
+            self.saving.keep(Edit(state.clusters, found))
 
     def recut(self, state: State, n_metaclusters: int) -> State:
         """Find another number of metaclusters, as one edit of a state; gives the new one.
@@ -120,10 +100,6 @@ class Desk:
         cut = state.recut(found.labels.tolist())
         self.commit(cut, (found, wanted))
         return cut
-
-    def finish(self) -> Status:
-        """Wait until the table is up to date; gives the status."""
-        return self.saving.finish()
 
 
 def _history(clusters: ClusterMap) -> tuple[object, ...]:

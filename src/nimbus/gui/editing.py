@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any, TypeAlias
 
 import panel as pn
 
 from nimbus._types import IntArray
 
-from .controls import button, entered, html, pressed, radio, select, text
-from .look import FIELDS, counted
+from .controls import button, entered, html, integer, pressed, radio, select, text
+from .notice import Notice
 from .state import State
+from .style import FIELDS, counted
 
 Step: TypeAlias = Callable[[State], State]
 Do: TypeAlias = Callable[[Step], bool]
@@ -51,19 +51,29 @@ class Editing:
             label="Colour", width=52, margin=(3, 3), stylesheets=[FIELDS], css_classes=["color"]
         )
         self.rename = button("Rename", "rename", primary=True)
-        self.problem = html("problem", height=18)
-        self.number = pn.widgets.IntInput(
-            label="Metaclusters",
-            start=1,
-            end=max(1, int((counts > 0).sum())),
-            width=82,
-            margin=(3, 3),
-            stylesheets=[FIELDS],
-            css_classes=["number"],
-        )
+        self.problem = Notice("problem")
+        most = max(1, int((counts > 0).sum()))
+        self.number = integer("Metaclusters", "number", width=82, end=most)
         self.recut = button("Cut again", "recut")
         self.chosen = html("chosen", width=190, align="end", sizing_mode="fixed")
         self._wire()
+
+    @property
+    def steps(self) -> tuple[Any, ...]:
+        """What changes the selection and where it goes."""
+        back = self.undo, self.redo
+        selection = self.chosen, self.clear, self.target, self.move
+        return *back, *selection, self.new_name, self.new, self.click
+
+    @property
+    def cutting(self) -> tuple[Any, ...]:
+        """What finds another number of metaclusters."""
+        return self.number, self.recut
+
+    @property
+    def naming(self) -> tuple[Any, ...]:
+        """What names and colours a metacluster."""
+        return self.who, self.name, self.rename, self.color, self.problem.root
 
     def follow(self, state: State) -> None:
         """Point at the metacluster of a new selection, as soon as it is made.
@@ -131,17 +141,17 @@ class Editing:
 
     def _rename(self) -> None:
         name = (self.name.value_input or "").strip()
-        self._check(name)
-        if not self.problem.object:
+        if self._check(name):
             self._do(lambda s: s.rename(self.who.value, name))
 
-    def _check(self, name: str) -> None:
-        """Tell at once, beside the field, why a name cannot be given."""
+    def _check(self, name: str) -> bool:
+        """Whether a name can be given; tells at once, beside the field, why it cannot."""
         told = (
             "" if self._state is None else self._state.problem_of_name(self.who.value, name.strip())
         )
-        self.problem.object = f'<span class="wrong">{escape(told)}</span>' if told else ""
+        self.problem.say(told)
         self.rename.disabled = bool(told)
+        return not told
 
     def _choose(self) -> None:
         if not self._quiet:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from bokeh.models import ColumnDataSource, DataRange1d, NumeralTickFormatter, Range1d
-from bokeh.plotting import figure
 
+from .bare import bare_figure
 from .cells import Histogram
-from .look import FAINT, FONT, INSIDE, OUTSIDE
+from .style import FAINT, INK, INSIDE, OUTSIDE
 
 
 class HistogramPlot:
@@ -35,17 +35,12 @@ class HistogramPlot:
         self.root.xaxis.axis_label = marker
 
     def _figure(self) -> Any:
-        made = figure(
+        made = bare_figure(
             name="histogram-plot",
             x_range=Range1d(0, 1),
             y_range=DataRange1d(start=0, range_padding=0.08),
             height=150,
             sizing_mode="stretch_width",
-            tools="",
-            toolbar_location=None,
-            outline_line_color=None,
-            background_fill_color=None,
-            border_fill_color=None,
             min_border_left=40,
             min_border_top=4,
         )
@@ -63,14 +58,10 @@ class HistogramPlot:
         made.patch(
             x="x", y="y", fill_color=OUTSIDE, fill_alpha=0.25, line_color=None, source=self.steps
         )
-        made.grid.visible = False
         made.yaxis.formatter = NumeralTickFormatter(format="0 %")
         made.yaxis.ticker.desired_num_ticks = 3
         made.axis.axis_line_color = "#c3ccd5"
-        made.axis.major_tick_line_color = made.axis.minor_tick_line_color = None
-        made.axis.major_label_text_font = made.axis.axis_label_text_font = FONT
-        made.axis.major_label_text_font_size = "10.5px"
-        made.axis.axis_label_text_font_size = "11.5px"
-        made.axis.axis_label_text_font_style = "bold"
         made.axis.major_label_text_color = FAINT
+        made.xaxis.axis_label_text_font_style = "bold"
+        made.xaxis.axis_label_text_color = INK
         return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -29,40 +28,40 @@ from nimbus.tl._metaclusters import (
     write_map_of,
 )
 
+from .saving import Keeper
+
 Found: TypeAlias = tuple[Consensus, ConsensusSettings]
 """What resamples told when metaclusters were cut again."""
 
 
-class Keeper(ABC):
-    """Keeps edits."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """Metaclusters after an edit.
 
-    @abstractmethod
-    def keep(self, clusters: ClusterMap, found: Found | None = None) -> None:
-        """Keep the metaclusters; they are safe when this returns.
+    Parameters
+    ----------
+    clusters
+        All of them, with their history.
+    found
+        What resamples told, if they were cut again.
+    """
 
-        Raises
-        ------
-        OSError
-            They could not be written; what was kept before still is.
-        """
-
-    @abstractmethod
-    def settle(self) -> str:
-        """Bring the table on disk up to date; tells what was done, in words."""
+    clusters: ClusterMap
+    found: Found | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InMemory(Keeper):
+class InMemory(Keeper[Edit]):
     """Keeps edits in ``obs`` and ``uns`` of a table."""
 
     table: AnnData
     key: str
 
-    def keep(self, clusters: ClusterMap, found: Found | None = None) -> None:
+    def keep(self, work: Edit) -> None:
         """Write them into the table."""
-        write_map_of(self.table, clusters, key_added=self.key)
-        if found is not None:
-            write_consensus_record(record_of(self.table, self.key), *found)
+        write_map_of(self.table, work.clusters, key_added=self.key)
+        if work.found is not None:
+            write_consensus_record(record_of(self.table, self.key), *work.found)
 
     def settle(self) -> str:
         """Nothing is left to do."""
@@ -70,7 +69,7 @@ class InMemory(Keeper):
 
 
 @dataclass(slots=True, eq=False)
-class OnDisk(Keeper):
+class OnDisk(Keeper[Edit]):
     """Keeps edits in a file beside the store at once, and in its table soon after.
 
     Parameters
@@ -90,10 +89,10 @@ class OnDisk(Keeper):
         record = record_of(self.memory.table, self.memory.key)
         self._stored, self._consensus = _map_text(record), record.get("consensus")
 
-    def keep(self, clusters: ClusterMap, found: Found | None = None) -> None:
+    def keep(self, work: Edit) -> None:
         """Write the file beside the store, then the table in memory."""
-        write_journal(self.place, clusters)
-        self.memory.keep(clusters, found)
+        write_journal(self.place, work.clusters)
+        self.memory.keep(work)
 
     def settle(self) -> str:
         """Write the table, then remove the file beside it."""

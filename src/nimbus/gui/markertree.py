@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bokeh.models import ColumnDataSource, Range1d
-from bokeh.plotting import figure
 
+from .bare import bare_figure
 from .blocks import Lines
-from .look import TREE_WIDTH, heat_height
+from .style import TREE_WIDTH, heat_height
 
 
 class MarkerTree:
@@ -30,19 +30,14 @@ class MarkerTree:
         self.root.frame_height = heat_height(n_markers)
 
     def _figure(self, rows: Range1d) -> Any:
-        made = figure(
+        made = bare_figure(
             name="marker-tree",
             x_range=Range1d(1.05, 0),
             y_range=rows,
             frame_width=TREE_WIDTH,
             frame_height=240,
-            tools="",
-            toolbar_location=None,
-            outline_line_color=None,
-            background_fill_color=None,
-            border_fill_color=None,
             min_border=0,
         )
-        made.grid.visible = made.axis.visible = False
+        made.axis.visible = False
         made.multi_line(xs="xs", ys="ys", color="#8795a1", source=self.lines)
         return made

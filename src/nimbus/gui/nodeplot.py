@@ -17,11 +17,11 @@ from bokeh.models import (
     ResetTool,
     WheelZoomTool,
 )
-from bokeh.plotting import figure
 
 from nimbus._types import BoolArray, FloatArray, IntArray
 
-from .look import ACCENT, FAINT, FONT, INK
+from .bare import bare_figure
+from .style import ACCENT, FAINT, FONT, INK
 
 LARGEST = 0.46
 """Radius of the node with most cells, in distances between neighbours."""
@@ -123,7 +123,7 @@ class NodePlot:
     def _figure(self) -> Any:
         box, hover = BoxSelectTool(renderers=[]), HoverTool(tooltips=_TIP, visible=False)
         tools = [box, LassoSelectTool(renderers=[]), PanTool(), WheelZoomTool(), ResetTool(), hover]
-        made = figure(
+        made = bare_figure(
             name="nodes-plot",
             x_range=Range1d(-1, 1),
             y_range=Range1d(1, -1),
@@ -131,12 +131,8 @@ class NodePlot:
             frame_height=PLOT_SIDE,
             tools=tools,
             toolbar_location="below",
-            outline_line_color=None,
-            background_fill_color=None,
-            border_fill_color=None,
         )
-        made.toolbar.active_drag, made.toolbar.logo = box, None
-        made.grid.visible = made.axis.visible = False
+        made.toolbar.active_drag, made.axis.visible = box, False
         made.multi_line(xs="xs", ys="ys", color="#b8c2cc", source=self.lines)
         shown = made.circle(
             x="x",

@@ -30,7 +30,8 @@ from nimbus.tl._metaclusters import ConsensusSettings
 
 from .cells import Cells, Histograms, numbers_of
 from .desk import Desk, Facts
-from .keeping import InMemory, Keeper, OnDisk, recover
+from .keeping import Edit, InMemory, OnDisk, recover
+from .saving import Keeper, Saving
 from .state import State
 from .tissue import Tissue, tissue_of
 
@@ -73,7 +74,7 @@ def desk_of(
     """
     table = table_of(data, request.table_key)
     record_of(table, request.key)  # refuses a table without a clustering
-    keeper: Keeper = InMemory(table, request.key)
+    keeper: Keeper[Edit] = InMemory(table, request.key)
     if write:
         if isinstance(data, AnnData) or data.path is None:
             raise ValueError(
@@ -118,7 +119,12 @@ def open_desk(path: Path, request: Request) -> Desk:
 
 
 def _desk(
-    data: AnnData | SpatialData, table: AnnData, request: Request, keeper: Keeper, *, title: str
+    data: AnnData | SpatialData,
+    table: AnnData,
+    request: Request,
+    keeper: Keeper[Edit],
+    *,
+    title: str,
 ) -> Desk:
     record = record_of(table, request.key)
     nodes, clusters = nodes_of(record), map_of(record)
@@ -143,7 +149,7 @@ def _desk(
     if tissue is not None and tissue.fields:
         field = tissue.fields[0]
         state = state.shown(state.view.with_tissue(field, _first_channel(tissue, field, nodes)))
-    return Desk(facts, state, keeper)
+    return Desk(facts, state, Saving(keeper, advice="Export the mapping to keep it."))
 
 
 def image_pairs(

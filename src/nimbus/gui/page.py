@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import panel as pn
 
 from .charts import Charts
-from .controls import html
 from .desk import Desk
 from .editing import Editing, Step
 from .exporting import export_buttons
+from .heading import Heading
 from .keys import keys
-from .look import SHEET
 from .markerpanel import MarkerPanel
+from .notice import Notice
 from .rightclick import right_clicks
+from .sheets import card, sheet, top_bar
 from .showing import Showing
 from .state import State
 from .ticks import Ticks
@@ -51,29 +51,18 @@ class Page:
         self.tissue: TissuePanel | None = None
         if facts.tissue is not None and facts.tissue.fields:
             self.tissue = TissuePanel(self.do, facts.tissue, facts.cells, self.ticks.later)
-        self.title, self.status = (
-            html("title-bar", align="center"),
-            html("status", width=420, sizing_mode="fixed", align="center"),
-        )
-        self.message = html("message", height=18)
+        exports = export_buttons(lambda: self.state.clusters, key=facts.title)
+        self.heading, self.notice = Heading("Metaclusters", exports), Notice("message")
 
     def do(self, step: Step) -> bool:
         """Make a step and show what became of it; one that cannot be made says why."""
-        try:
-            state = step(self.state)
-        except ValueError as error:
-            self.say(str(error))
+        state = self.notice.tried(lambda: step(self.state))
+        if state is None:
             return False
         self.state = state  # before the others are told of it
         self.desk.commit(state)
         self._take(state)
         return True
-
-    def say(self, problem: str) -> None:
-        """Tell what went wrong; an empty text takes it back."""
-        told = f'<span class="wrong">{escape(problem)}</span>' if problem else ""
-        if self.message.object != told:
-            self.message.object = told
 
     def refresh(self) -> None:
         """Show the state."""
@@ -92,7 +81,7 @@ class Page:
 
     def _take(self, state: State) -> None:
         """Show another state soon: several steps at once are shown once."""
-        self.say("")
+        self.notice.say("")
         self.state = state
         self.editing.follow(state)
         self.ticks.once(self.refresh)
@@ -104,15 +93,13 @@ class Page:
         self._refresh_status()
 
     def _refresh_status(self) -> None:
-        status, facts = self.desk.status, self.desk.facts
+        facts = self.desk.facts
         n_nodes = int((facts.nodes.counts > 0).sum())
-        told = f'<span class="{status.kind}">{escape(status.text)}</span>'
-        self.status.object = f'<div style="text-align: right">{told}</div>'
-        self.title.object = (
-            f'<span class="title">Metaclusters</span> &nbsp;<span class="what">'
-            f"{escape(facts.title)} · {n_nodes} nodes in {len(self.state.clusters.names)} "
-            f"metaclusters · {int(facts.nodes.counts.sum()):,} cells</span>"
+        what = (
+            f"{facts.title} · {n_nodes} nodes in {len(self.state.clusters.names)} metaclusters · "
+            f"{int(facts.nodes.counts.sum()):,} cells"
         )
+        self.heading.tell(what, self.desk.saving.status)
 
     def _on_node(self, node: int, row: int, held: bool) -> None:
         if held:
@@ -140,10 +127,9 @@ class Page:
             self.do(lambda s: s.move(metacluster))
 
     def _recut(self, n_metaclusters: int) -> None:
-        try:
-            self._take(self.desk.recut(self.state, n_metaclusters))
-        except ValueError as error:
-            self.say(str(error))
+        cut = self.notice.tried(lambda: self.desk.recut(self.state, n_metaclusters))
+        if cut is not None:
+            self._take(cut)
 
 
 def build(desk: Desk) -> Any:
@@ -153,63 +139,32 @@ def build(desk: Desk) -> Any:
 
 
 def _layout(page: Page) -> Any:
-    edit, show = page.editing, page.showing
-    bar = pn.Column(
-        pn.Row(
-            page.title,
-            page.status,
-            export_buttons(lambda: page.state.clusters, key=page.desk.facts.title),
-            sizing_mode="stretch_width",
-            margin=0,
+    return sheet(
+        top_bar(
+            page.heading.root,
+            pn.FlexBox(
+                *page.editing.steps, *page.showing.finding, align_items="flex-end", margin=0
+            ),
+            page.notice.root,
         ),
-        pn.FlexBox(
-            edit.undo,
-            edit.redo,
-            edit.chosen,
-            edit.clear,
-            edit.target,
-            edit.move,
-            edit.new_name,
-            edit.new,
-            edit.click,
-            show.search,
-            show.select_found,
-            show.found,
-            align_items="flex-end",
-            margin=0,
-        ),
-        page.message,
-        css_classes=["nimbus-bar"],
-        stylesheets=[SHEET],
-        sizing_mode="stretch_width",
-        margin=0,
+        pn.Row(_charts(page), _side(page), sizing_mode="stretch_width", margin=0),
+        keys(page.on_key),
+        right_clicks(page.charts.groups.figures.all, page.on_right_click),
     )
-    charts = pn.Column(
-        pn.FlexBox(
-            show.layout, show.zscore, show.limits, edit.number, edit.recut, align_items="flex-end"
-        ),
+
+
+def _charts(page: Page) -> Any:
+    """Heatmaps, above them how they are shown, below them the name of a metacluster."""
+    looks = [*page.showing.looks, *page.editing.cutting]
+    return card(
+        pn.FlexBox(*looks, align_items="flex-end"),
         page.charts.root,
-        pn.Row(edit.who, edit.name, edit.rename, edit.color, edit.problem, margin=0),
-        css_classes=["nimbus-card"],
-        stylesheets=[SHEET],
-        sizing_mode="stretch_width",
+        pn.Row(*page.editing.naming, margin=0),
         margin=(0, 10, 0, 0),
     )
-    side = pn.Column(
-        *([] if page.tissue is None else [page.tissue.root]),
-        page.markers.root,
-        css_classes=["nimbus-card"],
-        stylesheets=[SHEET],
-        width=520,
-        margin=0,
-    )
-    return pn.Column(
-        bar,
-        pn.Row(charts, side, sizing_mode="stretch_width", margin=0),
-        keys(page.on_key),
-        right_clicks(page.charts.groups.figures, page.on_right_click),
-        css_classes=["nimbus-page"],
-        stylesheets=[SHEET],
-        sizing_mode="stretch_width",
-        margin=0,
-    )
+
+
+def _side(page: Page) -> Any:
+    """The tissue, if there is one, and the markers."""
+    tissue = [] if page.tissue is None else [page.tissue.root]
+    return card(*tissue, page.markers.root, width=520)

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 logger = logging.getLogger("nimbus")
 
 Listener: TypeAlias = Callable[[], None]
+Work = TypeVar("Work")
+"""What is kept: an edit of metaclusters, or labels."""
+
+
+class Keeper(ABC, Generic[Work]):
+    """Keeps work where it is safe."""
+
+    @abstractmethod
+    def keep(self, work: Work) -> None:
+        """Keep it; it is safe when this returns.
+
+        Raises
+        ------
+        OSError
+            It could not be written; what was kept before still is.
+        """
+
+    @abstractmethod
+    def settle(self) -> str:
+        """Bring the table on disk up to date; tells what was done, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +53,19 @@ class Status:
 
 
 @dataclass(slots=True, eq=False)
-class Saving:
+class Saving(Generic[Work]):
     """Status of what was done on a page, and who wants to know it.
 
     Parameters
     ----------
-    settle
-        Brings the table up to date, in a thread of its own; tells what it did.
+    keeper
+        Keeps it at once, and brings the table up to date in a thread of its own.
+    advice
+        What to do where it cannot be kept, for the status.
     """
 
-    settle: Callable[[], str]
+    keeper: Keeper[Work]
+    advice: str
     status: Status = Status("saved", "no edits yet")
     _listeners: list[Listener] = field(default_factory=list)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -57,22 +81,17 @@ class Saving:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
-    def keep(self, keep: Callable[[], None], *, advice: str) -> None:
-        """Keep something, and bring the table up to date a moment later.
+    def keep(self, work: Work) -> None:
+        """Keep work before anybody is told, and bring the table up to date a moment later.
 
-        Parameters
-        ----------
-        keep
-            What it kept is safe when it returns.
-        advice
-            What to do if it could not, for the status.
+        Where it cannot be kept, the status says so.
         """
         self._kept += 1
         try:
-            keep()
+            self.keeper.keep(work)
         except OSError as error:
             logger.warning("edits are not on disk: %s", error)
-            self.status = Status("failed", f"NOT SAVED: {error}. {advice}")
+            self.status = Status("failed", f"NOT SAVED: {error}. {self.advice}")
         else:
             self.status = Status("saving", f"saved at {_now()}; the table follows")
             self._settle_soon()
@@ -92,7 +111,7 @@ class Saving:
     def _settle(self) -> None:
         kept = self._kept
         try:
-            where = self.settle()
+            where = self.keeper.settle()
         except (OSError, ValueError) as error:
             logger.warning("the table is not up to date: %s", error)
             self.status = Status("failed", f"The table is not up to date: {error}")

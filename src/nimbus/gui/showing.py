@@ -43,6 +43,16 @@ class Showing:
         pressed(self.select_found, lambda: do(State.select_found))
         self.limits.param.watch(self._limited, "value")
 
+    @property
+    def looks(self) -> tuple[Any, ...]:
+        """What changes how the heatmaps look."""
+        return self.layout, self.zscore, self.limits
+
+    @property
+    def finding(self) -> tuple[Any, ...]:
+        """What looks for a text."""
+        return self.search, self.select_found, self.found
+
     def refresh(self, state: State) -> None:
         """Show a state."""
         self._quiet = True

@@ -11,9 +11,9 @@ import panel as pn
 from .cells import Cells
 from .controls import html, radio, select
 from .editing import Do
-from .look import counted
 from .scene import Colors, packed
 from .state import State
+from .style import counted
 from .tissue import Tissue
 from .tissueplot import MAX_PIXELS, TissuePlot, colors_of
 

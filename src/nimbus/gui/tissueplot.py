@@ -9,7 +9,7 @@ import numpy as np
 
 from .scene import Colors, Scene, brightness
 from .tissue import Window
-from .viewport import BOX, Viewport, no_image, placed
+from .viewport import Picture, Viewport
 
 TISSUE_SIDE = 470
 """Pixels of the frame."""
@@ -36,10 +36,9 @@ class TissuePlot:
         self._view = Viewport(
             "tissue-plot", side=TISSUE_SIDE, on_place=on_place, on_window=on_window
         )
-        self.pixels, self.cells = self._view.pixels, no_image()
-        self.mapper = self._view.mapper
+        self._cells = Picture()
         self.root = self._view.root
-        self.root.image_rgba(image="image", **BOX, source=self.cells)
+        self.root.image_rgba(**self._cells.drawn_by)
 
     @property
     def window(self) -> Window:
@@ -54,20 +53,21 @@ class TissuePlot:
         """Show a part of a field; with `contrast` its brightness is taken from this part."""
         self.scene = scene
         if contrast:
-            self.mapper.low, self.mapper.high = brightness(scene.values)
+            low, high = brightness(scene.values)
+            self._view.mapper.update(low=low, high=high)
         self._view.show(scene.values, scene.extent)
         self.paint(colors)
 
     def paint(self, colors: Colors) -> None:
         """Colour the cells."""
         if self.scene is not None:
-            self.cells.data = {"image": [self.scene.paint(colors)], **placed(self.scene.extent)}
+            self._cells.show(self.scene.paint(colors), self.scene.extent)
 
     def clear(self) -> None:
         """Show nothing."""
         self.scene = None
         self._view.clear()
-        self.cells.data = {key: [] for key in self.cells.data}
+        self._cells.clear()
 
 
 def colors_of(node_colors: list[int], shown: np.ndarray[Any, Any]) -> Colors:

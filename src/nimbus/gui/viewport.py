@@ -15,14 +15,53 @@ from bokeh.models import (
     ResetTool,
     WheelZoomTool,
 )
-from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from .look import FONT, GREYS
+from nimbus._types import AnyArray
+
+from .bare import bare_figure
+from .style import GREYS
 from .tissue import Window
 
-BOX = {"x": "x", "y": "y", "dw": "dw", "dh": "dh"}
-"""Columns that place an image."""
+_COLUMNS = ("image", "x", "y", "dw", "dh")
+
+
+class Picture:
+    """An image that lies somewhere, or none.
+
+    Examples
+    --------
+    >>> one = Picture()
+    >>> one.empty
+    True
+    >>> one.show(np.zeros((5, 2), np.float32), (1, 3, 0, 5))
+    >>> [one.source.data[key] for key in ("x", "y", "dw", "dh")]
+    [[1], [0], [2], [5]]
+    """
+
+    def __init__(self) -> None:
+        self.source = ColumnDataSource()
+        self.clear()
+
+    @property
+    def drawn_by(self) -> dict[str, Any]:
+        """What a figure's ``image`` or ``image_rgba`` is given."""
+        return {"source": self.source, **{name: name for name in _COLUMNS}}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is shown."""
+        return len(self.source.data["image"]) == 0
+
+    def show(self, values: AnyArray, extent: Window) -> None:
+        """Show values or packed colours, ``(y, x)``, at a place."""
+        left, right, top, bottom = extent
+        own = {"x": [left], "y": [top], "dw": [right - left], "dh": [bottom - top]}
+        self.source.data = {"image": [values], **own}
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.source.data = {key: [] for key in _COLUMNS}
 
 
 class Viewport:
@@ -50,7 +89,7 @@ class Viewport:
     ) -> None:
         self._on_place, self._on_window = on_place, on_window
         self._placing = False
-        self.pixels = no_image()
+        self.picture = Picture()
         self.mapper = LinearColorMapper(palette=GREYS, low=0, high=1, nan_color="#000000")
         self.root = self._figure(name, side)
 
@@ -76,11 +115,11 @@ class Viewport:
 
     def show(self, values: NDArray[np.float32], extent: Window) -> None:
         """Show brightness, ``(y, x)``, at a place."""
-        self.pixels.data = {"image": [values], **placed(extent)}
+        self.picture.show(values, extent)
 
     def clear(self) -> None:
         """Show nothing."""
-        self.pixels.data = {key: [] for key in self.pixels.data}
+        self.picture.clear()
 
     def _moved(self, _event: Any) -> None:
         if not self._placing:
@@ -92,7 +131,7 @@ class Viewport:
 
     def _figure(self, name: str, side: int) -> Any:
         pan, zoom = PanTool(), WheelZoomTool()
-        made = figure(
+        made = bare_figure(
             name=name,
             x_range=Range1d(0, 1),
             y_range=Range1d(1, 0),
@@ -101,32 +140,11 @@ class Viewport:
             tools=[pan, zoom, ResetTool()],
             toolbar_location="below",
             background_fill_color="#000000",
-            border_fill_color=None,
-            outline_line_color=None,
             min_border=0,
         )
         made.toolbar.active_drag, made.toolbar.active_scroll = pan, zoom
-        made.toolbar.logo = None
-        made.grid.visible = made.axis.visible = False
-        made.axis.major_label_text_font = FONT
-        made.image(image="image", **BOX, color_mapper=self.mapper, source=self.pixels)
+        made.axis.visible = False
+        made.image(**self.picture.drawn_by, color_mapper=self.mapper)
         made.on_event(Tap, self._tapped)
         made.on_event(RangesUpdate, self._moved)
         return made
-
-
-def no_image() -> ColumnDataSource:
-    """A source of images without one."""
-    return ColumnDataSource({key: [] for key in ("image", *BOX)})
-
-
-def placed(extent: Window) -> dict[str, list[float]]:
-    """Where an image is drawn.
-
-    Examples
-    --------
-    >>> placed((1, 3, 0, 5))
-    {'x': [1], 'y': [0], 'dw': [2], 'dh': [5]}
-    """
-    left, right, top, bottom = extent
-    return {"x": [left], "y": [top], "dw": [right - left], "dh": [bottom - top]}

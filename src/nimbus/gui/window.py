@@ -8,18 +8,16 @@ import panel as pn
 
 from . import notebook
 from .echo import no_echo
-from .saving import Listener
+from .saving import Saving
 from .ticks import Ticks
 
 
 class Shared(Protocol):
     """What all windows of the same work share."""
 
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` after every change."""
-
-    def leave(self, listener: Listener) -> None:
-        """No longer call it."""
+    @property
+    def saving(self) -> Saving[Any]:
+        """Who is told of every change."""
 
 
 class Window(Protocol):
@@ -49,7 +47,7 @@ def present(window: Window, layout: Any) -> Any:
     def told() -> None:
         window.ticks.soon(window.take_over)
 
-    window.desk.listen(told)
+    window.desk.saving.listen(told)
     if window.ticks.served:
-        pn.state.on_session_destroyed(lambda _context: window.desk.leave(told))
+        pn.state.on_session_destroyed(lambda _context: window.desk.saving.leave(told))
     return layout

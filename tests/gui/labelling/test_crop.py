@@ -98,7 +98,7 @@ class TestCropPlot:
     def test_a_crop_is_drawn_with_its_outlines(self, plot, microscope):
         crop = microscope.crop(0, "CD3", "DAPI", (0.0, 60.0, 0.0, 40.0))
         plot.show(crop)
-        drawn = plot.view.pixels.data["image"][0]
+        drawn = plot.view.picture.source.data["image"][0]
         assert drawn.shape == crop.values.shape
         assert len(plot.own.data["xs"]) == 1
         assert len(plot.others.data["xs"]) == 1
@@ -106,6 +106,6 @@ class TestCropPlot:
     def test_clearing_takes_all_away(self, plot, microscope):
         plot.show(microscope.crop(0, "CD3", None, (0.0, 60.0, 0.0, 40.0)))
         plot.clear()
-        assert plot.view.pixels.data["image"] == []
+        assert plot.view.picture.source.data["image"] == []
         assert plot.own.data["xs"] == []
         assert plot.others.data["xs"] == []

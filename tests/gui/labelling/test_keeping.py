@@ -66,7 +66,7 @@ def test_each_label_is_in_the_file_when_commit_returns(store):
         assert f"{last['fov']}_labels" == desk.facts.microscope.field(cell)
     desk.commit(desk.state.back())
     assert len(read_gold(file(store))) == 2
-    desk.finish()
+    desk.saving.finish()
 
 
 def test_layer_and_record_of_the_store_follow_and_pp_takes_the_files(store):
@@ -75,7 +75,7 @@ def test_layer_and_record_of_the_store_follow_and_pp_takes_the_files(store):
     for label in ("positive", "negative", "likely positive"):
         cells.append(desk.state.cell)
         do(desk, label)
-    assert desk.finish().kind == "saved"
+    assert desk.saving.finish().kind == "saved"
     table = spatialdata.read_zarr(store).tables["table"]
     column = list(table.var_names).index(desk.state.marker)
     gold = table.layers["gold"]
@@ -91,9 +91,9 @@ def test_layer_and_record_of_the_store_follow_and_pp_takes_the_files(store):
 def test_a_killed_program_goes_on_where_it_was(store):
     desk = desk_of(store)
     do(desk, "positive", "negative")
-    desk.finish()
+    desk.saving.finish()
     do(desk, "positive")
-    desk.finish()
+    desk.saving.finish()
     gold = layer(store)
     again = desk_of(store)
     assert again.state.labels == desk.state.labels
@@ -104,7 +104,7 @@ def test_a_killed_program_goes_on_where_it_was(store):
 def test_labels_that_never_reached_the_table_are_brought_in(store):
     desk = desk_of(store)
     row = desk.state.cell
-    desk.shelf.keep(desk.state.judge("positive").labels)  # and the program was killed
+    desk.saving.keeper.keep(desk.state.judge("positive").labels)  # and the program was killed
     assert "gold" not in spatialdata.read_zarr(store).tables["table"].layers
     again = desk_of(store)
     assert again.ledger.table.layers["gold"][row].max() == 1
@@ -118,7 +118,7 @@ def test_two_people_judge_the_same_cells_and_their_kappa_is_that_of_pp(store):
         assert ada.state.cell == bob.state.cell
         do(ada, names[said["ada"][k]])
         do(bob, names[said["bob"][k]])
-    ada.finish(), bob.finish()
+    ada.saving.finish(), bob.saving.finish()
     table = spatialdata.read_zarr(store).tables["table"]
     frames = {name: read_gold(file(store, name)) for name in ("ada", "bob")}
     # 4 of 5 alike; by chance 0.6 * 0.4 + 0.4 * 0.6 = 0.48
@@ -134,10 +134,10 @@ def test_another_program_with_the_same_name_is_told_and_overwrites_nothing(store
     first, second = desk_of(store), desk_of(store)
     do(first, "positive")
     do(second, "negative")
-    assert second.status.kind == "failed"
-    assert "another program changed" in second.status.text
+    assert second.saving.status.kind == "failed"
+    assert "another program changed" in second.saving.status.text
     assert read_gold(file(store))["label"].tolist() == ["positive"]
-    first.finish()
+    first.saving.finish()
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_lost(store, monkeypatch):
@@ -145,13 +145,13 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_lost(store, monk
     do(desk, "positive")
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk is full")))
     do(desk, "negative")
-    assert desk.status.kind == "failed"
-    assert "disk is full" in desk.status.text
+    assert desk.saving.status.kind == "failed"
+    assert "disk is full" in desk.saving.status.text
     monkeypatch.undo()
     assert read_gold(file(store))["label"].tolist() == ["positive"]
     do(desk, "undetermined")
     assert read_gold(file(store))["label"].tolist() == ["positive", "negative", "undetermined"]
-    desk.finish()
+    desk.saving.finish()
 
 
 def test_rows_of_cells_that_the_table_does_not_have_stay_in_the_file(store):
@@ -161,7 +161,7 @@ def test_rows_of_cells_that_the_table_does_not_have_stay_in_the_file(store):
     do(desk, "positive")
     assert read_gold(file(store))["fov"].tolist()[:2] == ["fov0", "other"]
     assert len(read_gold(file(store))) == 3
-    desk.finish()
+    desk.saving.finish()
 
 
 def test_labels_of_before_stay_as_those_of_an_annotator(store):
@@ -239,7 +239,7 @@ class TestConsensusOfTwo:
         for name, labels in (("ada", ["positive"] * 3), ("bob", ["positive", "negative"])):
             desk = desk_of(store, name)
             do(desk, *labels)
-            desk.finish()
+            desk.saving.finish()
         assert (layer(store) != -1).sum() == 2, "proves nothing: one judge would be too few anyway"
         return store
 
@@ -266,7 +266,7 @@ class TestConsensusOfTwo:
         desk = desk_of(counted, "bob")
         do(desk, "positive")  # the cell that Ada judged alone
         do(desk, "positive")  # a cell that nobody else judged
-        desk.finish()
+        desk.saving.finish()
         now = layer(counted)
         assert (now != gold).sum() == 1
         assert (now == 1).sum() == 2
@@ -285,5 +285,5 @@ class TestConsensusOfTwo:
         sdata.write_element("table")
         desk = desk_of(counted, "bob")
         do(desk, "negative")
-        desk.finish()
+        desk.saving.finish()
         assert layer(counted)[place] == 1

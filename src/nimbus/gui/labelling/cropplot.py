@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bokeh.models import ColumnDataSource, LinearColorMapper
 
 from nimbus.gui.tissue import Window
-from nimbus.gui.viewport import BOX, Viewport, no_image, placed
+from nimbus.gui.viewport import Picture, Viewport
 
 from .crop import Crop, Lines
 
@@ -37,9 +37,9 @@ class CropPlot:
     ) -> None:
         self.view = Viewport("crop-plot", side=CROP_SIDE, on_place=on_place, on_window=on_window)
         self.root = self.view.root
-        self._second = no_image()
+        self._second = Picture()
         self._second_mapper = LinearColorMapper(palette=SECOND_COLORS, low=0, high=1)
-        self.root.image(image="image", **BOX, color_mapper=self._second_mapper, source=self._second)
+        self.root.image(**self._second.drawn_by, color_mapper=self._second_mapper)
         self.others, self.own = (ColumnDataSource({"xs": [], "ys": []}) for _ in range(2))
         dark = {"line_color": "#000000", "line_alpha": 0.55}
         self._lines = [
@@ -55,13 +55,11 @@ class CropPlot:
     def show(self, crop: Crop) -> None:
         """Show what was read."""
         self.view.show(crop.values, crop.extent)
-        self._second.data = (
-            {key: [] for key in self._second.data}
-            if crop.second is None
-            else {"image": [crop.second], **placed(crop.extent)}
-        )
-        for source, lines in ((self.others, crop.others), (self.own, crop.own)):
-            source.data = dict(zip(("xs", "ys"), lines, strict=True))
+        if crop.second is None:
+            self._second.clear()
+        else:
+            self._second.show(crop.second, crop.extent)
+        self._outline(crop.others, crop.own)
 
     def show_outlines(self, shown: bool) -> None:
         """Show or hide the outlines of the neighbours; that of the cell stays."""
@@ -79,10 +77,12 @@ class CropPlot:
     def clear(self) -> None:
         """Show nothing."""
         self.view.clear()
-        nothing: Lines = ([], [])
-        self._second.data = {key: [] for key in self._second.data}
-        for source in (self.others, self.own):
-            source.data = dict(zip(("xs", "ys"), nothing, strict=True))
+        self._second.clear()
+        self._outline(([], []), ([], []))
+
+    def _outline(self, others: Lines, own: Lines) -> None:
+        for source, lines in ((self.others, others), (self.own, own)):
+            source.data = dict(zip(("xs", "ys"), lines, strict=True))
 
 
 class FieldPlot:

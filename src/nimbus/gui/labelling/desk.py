@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from nimbus._types import FloatArray
-from nimbus.gui.saving import Listener, Saving, Status
+from nimbus.gui.saving import Saving
 
 from .book import changed_pairs
 from .crop import Microscope
 from .ledger import Ledger
-from .shelf import Shelf
-from .state import State
+from .state import Labels, State
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,31 +64,14 @@ class Desk:
         The last state of any window; one that is opened begins with it.
     ledger
         Labels of all annotators.
-    shelf
-        Where those of this one are kept.
+    saving
+        Where those of this one are kept, and who is told.
     """
 
     facts: Facts
     state: State
     ledger: Ledger
-    shelf: Shelf
-    saving: Saving = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.saving = Saving(self.shelf.settle)
-
-    @property
-    def status(self) -> Status:
-        """Where the labels are."""
-        return self.saving.status
-
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` after every change of labels or status."""
-        self.saving.listen(listener)
-
-    def leave(self, listener: Listener) -> None:
-        """No longer call it."""
-        self.saving.leave(listener)
+    saving: Saving[Labels]
 
     def commit(self, state: State) -> None:
         """Take a new state; labels are kept before anybody is told.
@@ -99,11 +81,5 @@ class Desk:
         """
         changed = changed_pairs(self.state.labels, state.labels)
         self.state = state
-        if changed or self.status.kind == "failed":
-            self.saving.keep(
-                lambda: self.shelf.keep(state.labels), advice="Export the labels to keep them."
-            )
-
-    def finish(self) -> Status:
-        """Wait until the table is up to date; gives the status."""
-        return self.saving.finish()
+        if changed or self.saving.status.kind == "failed":
+            self.saving.keep(state.labels)

@@ -23,16 +23,17 @@ from nimbus.data.layers import layer_names, marker_values
 from nimbus.data.store import require_writable
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 from nimbus.gui.opening import image_pairs
+from nimbus.gui.saving import Keeper, Saving
 from nimbus.gui.tissue import LabelledTissue, tissue_of
 from nimbus.pp._labels import chosen_markers
 
 from .book import Book
 from .crop import AROUND, Microscope
 from .desk import Desk, Facts
+from .keeping import InMemory, OnDisk, label_folder, read_files
 from .ledger import Ledger, open_ledger
 from .order import ORDERS, Order, Queues
-from .shelf import InMemory, OnDisk, Shelf, label_folder, read_files
-from .state import State
+from .state import Labels, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def review_desk(
     if request.second is not None:
         require_known("channel", [request.second], every)
     name = _annotator(request.annotator)
-    ledger, shelf = _kept(sdata, table, request, name, write=write)
+    ledger, keeper = _kept(sdata, table, request, name, write=write)
     queues = _queues(table, request, markers, microscope, channels)
     facts = Facts(
         title=title or request.key_added,
@@ -91,7 +92,7 @@ def review_desk(
         layer=request.layer,
     )
     state = State.of(queues, ledger.labels(name), goal=request.n_cells)
-    return Desk(facts, state, ledger, shelf)
+    return Desk(facts, state, ledger, Saving(keeper, advice="Export the labels to keep them."))
 
 
 def open_review(path: Path, request: Request) -> Desk:
@@ -177,7 +178,7 @@ def _markers(
 
 def _kept(
     sdata: SpatialData, table: AnnData, request: Request, name: str, *, write: bool
-) -> tuple[Ledger, Shelf]:
+) -> tuple[Ledger, Keeper[Labels]]:
     book = Book(
         cell_rows(sdata, table, instance_key=Obs.INSTANCE),
         tuple(str(marker) for marker in table.var_names),

@@ -9,12 +9,40 @@ import numpy as np
 import pandas as pd
 
 from nimbus.data.annotations import NEGATIVE, POSITIVE
+from nimbus.gui.style import TEXT
 
 from .desk import Desk, Facts
 from .state import State
 
 SAID = {"undetermined": "can't tell"}
 """Judgements as the page tells them, where that differs."""
+
+ORDERED = {"uncertain": "least certain first", "disagreement": "scores against means first"}
+"""Orders as the page tells them; any other is by chance."""
+
+PROGRESS = (
+    TEXT
+    + """
+.progress { border-collapse: collapse; width: 100%; font-size: 12.5px; }
+.progress td, .progress th { padding: 3px 6px; }
+.progress th { color: #66727f; font-weight: 500; font-size: 11px; }
+.progress .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.progress .track { width: 45%; }
+.progress .full { background: #e6eaee; border-radius: 4px; height: 7px; }
+.progress .done { background: #27455c; border-radius: 4px; height: 7px; }
+.progress .now { background: #fff6d6; }
+.progress .now .marker { font-weight: 650; }
+.progress .plus { color: #b93c0b; }
+.progress .minus { color: #27455c; }
+.left { font-weight: 600; }
+"""
+)
+
+
+def page_text(facts: Facts, state: State) -> str:
+    """What the page is of, who judges, and in which order."""
+    told = ORDERED.get(state.queues.order, "by chance")
+    return f"{facts.title} · {facts.annotator} · {told}"
 
 
 def progress(state: State) -> str:

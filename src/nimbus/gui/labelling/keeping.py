@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from spatialdata import SpatialData
 from nimbus._claim import ClaimedError
 from nimbus._durable import write_durably
 from nimbus.data.store import write_table
+from nimbus.gui.saving import Keeper
 from nimbus.io._safe_names import original_name, safe_name
 from nimbus.io.gold import read_gold
 
@@ -29,34 +29,16 @@ TURNS, TURN_S = 40, 0.25
 _writing = threading.Lock()  # of this program: within it claims do not exclude each other
 
 
-class Shelf(ABC):
-    """Keeps what one annotator says."""
-
-    @abstractmethod
-    def keep(self, labels: Labels) -> None:
-        """Keep all that the annotator said so far; it is safe when this returns.
-
-        Raises
-        ------
-        OSError
-            It could not be written; what was kept before still is.
-        """
-
-    @abstractmethod
-    def settle(self) -> str:
-        """Bring the table on disk up to date; tells what was done, in words."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class InMemory(Shelf):
+class InMemory(Keeper[Labels]):
     """Keeps labels in the layer and in ``uns`` of a table."""
 
     ledger: Ledger
     annotator: str
 
-    def keep(self, labels: Labels) -> None:
+    def keep(self, work: Labels) -> None:
         """Write them into the table."""
-        self.ledger.put({self.annotator: self.ledger.with_labels(self.annotator, labels)})
+        self.ledger.put({self.annotator: self.ledger.with_labels(self.annotator, work)})
 
     def settle(self) -> str:
         """Nothing is left to do."""
@@ -64,7 +46,7 @@ class InMemory(Shelf):
 
 
 @dataclass(slots=True, eq=False)
-class OnDisk(Shelf):
+class OnDisk(Keeper[Labels]):
     """Keeps labels in a file of the annotator at once, and in the table of the store soon after.
 
     Parameters
@@ -93,7 +75,7 @@ class OnDisk(Shelf):
         """File of the annotator."""
         return self.folder / (safe_name(self.memory.annotator) + SUFFIX)
 
-    def keep(self, labels: Labels) -> None:
+    def keep(self, work: Labels) -> None:
         """Write the file, then the table in memory."""
         if _text(self.path) != self._text:
             raise OSError(
@@ -101,11 +83,11 @@ class OnDisk(Shelf):
                 "this page and open it with annotator= (--annotator) of your own"
             )
         ledger, name = self.memory.ledger, self.memory.annotator
-        text = ledger.book.frame(ledger.with_labels(name, labels)).to_csv(index=False)
+        text = ledger.book.frame(ledger.with_labels(name, work)).to_csv(index=False)
         self.folder.mkdir(exist_ok=True)
         write_durably(self.path, text)
         self._text = text
-        self.memory.keep(labels)
+        self.memory.keep(work)
 
     def settle(self) -> str:
         """Take in what others have said since, and write layer and record."""
