@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import TypeVar
+
+Name = TypeVar("Name")
 
 
 def listed(names: Iterable[object], *, at_most: int = 12) -> str:
@@ -39,6 +42,23 @@ def unknown_name(what: str, given: str, there: Sequence[str]) -> str:
         near = [folded[k] for k in get_close_matches(given.casefold(), folded, n=1, cutoff=0.5)]
     hint = f"; did you mean {near[0]!r}? There is" if near else "; there is"
     return f"{what} {given!r} does not exist{hint}: {listed(there)}."
+
+
+def one_or_more(names: str | Iterable[Name]) -> list[Name | str]:
+    """A list of names, also of a single one: text is one name and not its letters.
+
+    Examples
+    --------
+    >>> one_or_more("CD3"), one_or_more(("CD3", "CD8"))
+    (['CD3'], ['CD3', 'CD8'])
+    """
+    return [names] if isinstance(names, str) else list(names)
+
+
+def require_several(what: str, given: object) -> None:
+    """Raise ``TypeError`` for text where settings hold several names."""
+    if isinstance(given, str):
+        raise TypeError(f"{what} must be a tuple of names, as in ({given!r},), not {given!r} alone")
 
 
 def require_known(what: str, given: Iterable[str], there: Sequence[str]) -> None:

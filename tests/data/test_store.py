@@ -38,6 +38,13 @@ def test_only_the_named_keys_are_written(stored):
     assert again.layers["nimbus"].max() > 0
 
 
+def test_one_key_as_text_is_that_key_and_not_its_letters(stored):
+    stored.tables["table"].layers["nimbus"] = np.zeros(stored.tables["table"].shape, np.float32)
+    assert read(stored).layers["nimbus"].max() > 0, "proves nothing"
+    nimbus.io.write_table(stored, "table", keys={"layers": "nimbus"})
+    assert read(stored).layers["nimbus"].max() == 0
+
+
 def test_the_whole_table_is_replaced_and_no_copy_stays(stored):
     stored.tables["table"].layers["nimbus"] = np.zeros(stored.tables["table"].shape, np.float32)
     nimbus.io.write_table(stored, "table")

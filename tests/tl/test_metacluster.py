@@ -196,3 +196,9 @@ class TestScverse:
     def test_a_single_metacluster_has_no_dendrogram(self, table):
         nimbus.tl.metacluster(table, n_metaclusters=1)
         assert "dendrogram_nimbus_metacluster" not in table.uns
+
+    def test_of_one_marker_it_is_made_without_correlations(self, table):
+        nimbus.tl.cluster(table, markers="CD3", grid=(3, 3), n_metaclusters=2)
+        stored = table.uns["dendrogram_nimbus_metacluster"]
+        assert stored["linkage"].shape == (1, 4)
+        assert np.isnan(stored["correlation_matrix"]).all()

@@ -35,9 +35,17 @@ class TestElements:
         with pytest.raises(ValueError, match="channel 'M1' does not exist; did you mean 'm1'"):
             scores_of(draw_sdata([(40, 40)]), channels=["M1"])
 
-    def test_one_string_of_channels_is_refused(self):
-        with pytest.raises(TypeError, match=r"did you mean \['m1'\]"):
-            scores_of(draw_sdata([(40, 40)]), channels="m1")
+    def test_one_string_of_channels_is_one_channel(self):
+        of_text, of_list = (
+            scores_of(draw_sdata([(40, 40)]), channels=given).layers["nimbus"]
+            for given in ("m1", ["m1"])
+        )
+        assert of_list.shape[1] == 1
+        np.testing.assert_array_equal(of_text, of_list)
+
+    def test_an_unknown_channel_as_text_is_named_whole(self):
+        with pytest.raises(ValueError, match="channel 'm11' does not exist; did you mean 'm1'"):
+            scores_of(draw_sdata([(40, 40)]), channels="m11")
 
     def test_without_labels_the_error_lists_what_there_is(self):
         sdata = draw_sdata([(40, 40)])

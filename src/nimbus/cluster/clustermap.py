@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nimbus._check import unknown_name
+from nimbus._check import one_or_more, unknown_name
 
 from .edits import (
     Assign,
@@ -123,9 +123,9 @@ class ClusterMap:
         """The map after an edit; what was undone before can no longer be redone."""
         return ClusterMap(self.start, edit.applied(self.now), (*self.done, edit))
 
-    def merge(self, metaclusters: Iterable[int | str]) -> ClusterMap:
+    def merge(self, metaclusters: str | Iterable[int | str]) -> ClusterMap:
         """Put metaclusters together; the first keeps its number, name and colour."""
-        return self.edit(Merge(tuple(self.number(m) for m in metaclusters)))
+        return self.edit(Merge(tuple(self.number(m) for m in one_or_more(metaclusters))))
 
     def split(
         self, nodes: Iterable[int], *, name: str | None = None, color: str | None = None

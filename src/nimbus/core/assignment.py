@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known, unknown_name
+from nimbus._check import listed, one_or_more, require_known, unknown_name
 
 POSITIVE, NEGATIVE, UNDEFINED = 1, 0, -1
 """Labels of a cell for a marker."""
@@ -147,7 +147,7 @@ class AssignmentMatrix:
         return cls(tuple(types), tuple(markers), np.array(values, np.int8).reshape(shape))
 
     def without(
-        self, *, markers: Iterable[str] = (), cell_types: Iterable[str] = ()
+        self, *, markers: str | Iterable[str] = (), cell_types: str | Iterable[str] = ()
     ) -> AssignmentMatrix:
         """The matrix with these markers and cell types undefined; its shape stays.
 
@@ -156,7 +156,7 @@ class AssignmentMatrix:
         ValueError
             A name that the matrix does not have.
         """
-        columns, rows = list(markers), list(cell_types)
+        columns, rows = one_or_more(markers), one_or_more(cell_types)
         require_known("marker of the assignment matrix", columns, self.markers)
         require_known("cell type of the assignment matrix", rows, self.cell_types)
         values = self.values.copy()
@@ -165,7 +165,7 @@ class AssignmentMatrix:
         return AssignmentMatrix(self.cell_types, self.markers, values)
 
     def labels_of(
-        self, cell_types: Sequence[object] | pd.Series, markers: Sequence[str]
+        self, cell_types: Sequence[object] | pd.Series, markers: str | Sequence[str]
     ) -> NDArray[np.int8]:
         """Label of each cell for each of `markers`, int8 ``(cells, markers)``.
 
@@ -186,7 +186,7 @@ class AssignmentMatrix:
             also = f" Not there either: {listed(others)}." if others else ""
             told = unknown_name("cell type", str(name), self.cell_types)
             raise ValueError(f"{told}{also} {count} cells are of it in the cell table")
-        column = _places(self.markers, list(markers))
+        column = _places(self.markers, one_or_more(markers))
         # One more row and column, at -1, for what is not there.
         padded = np.pad(self.values, ((0, 1), (0, 1)), constant_values=UNDEFINED)
         labels: NDArray[np.int8] = padded[np.ix_(np.where(given, row, -1), column)]

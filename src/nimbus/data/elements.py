@@ -9,7 +9,7 @@ from spatialdata import SpatialData
 from spatialdata.models import get_channel_names
 from xarray import DataArray, DataTree
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Attrs
 
 from .fields import IMAGE_SUFFIX, LABELS_SUFFIX
@@ -120,7 +120,7 @@ def pair_elements(
     if labels_key is None:
         wanted = list(image_key) if isinstance(image_key, Mapping) else labels
     else:
-        wanted = [labels_key] if isinstance(labels_key, str) else list(labels_key)
+        wanted = one_or_more(labels_key)
     require_known("labels element", wanted, labels)
     if isinstance(image_key, str):
         require_known("image", [image_key], images)

@@ -10,7 +10,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import AnyArray, FloatArray
 
@@ -75,7 +75,7 @@ def named_columns(
     there = layer_names(table)
     if layers is None:
         layers = [name for name in (Layers.SCORE,) if name in there]
-    wanted = [layers] if isinstance(layers, str) else list(layers)
+    wanted = one_or_more(layers)
     require_known("layer", wanted, there)
     every = list(range(table.n_vars))
     return {

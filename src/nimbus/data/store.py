@@ -16,14 +16,14 @@ from anndata.io import write_elem
 from spatialdata import SpatialData
 from spatialdata._io.format import SpatialDataContainerFormatV01
 
-from nimbus._check import listed
+from nimbus._check import listed, one_or_more
 from nimbus._claim import claimed
 
 from .workshop import detach_metadata, install, linked_copy, workshop
 
 
 def write_table(
-    sdata: SpatialData, table_key: str, *, keys: Mapping[str, Sequence[str]] | None = None
+    sdata: SpatialData, table_key: str, *, keys: Mapping[str, str | Sequence[str]] | None = None
 ) -> None:
     """Write a table, or only some of its keys, to the store of `sdata`.
 
@@ -147,7 +147,7 @@ def _require_group(store: Path, name: str) -> None:
     zarr.open_group(store, mode="r+", use_consolidated=False).require_group(name)
 
 
-def _write_keys(table: AnnData, path: Path, keys: Mapping[str, Sequence[str]]) -> None:
+def _write_keys(table: AnnData, path: Path, keys: Mapping[str, str | Sequence[str]]) -> None:
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     for attribute, names in keys.items():
         values = getattr(table, attribute)
@@ -156,6 +156,6 @@ def _write_keys(table: AnnData, path: Path, keys: Mapping[str, Sequence[str]]) -
             write_elem(group, attribute, values)
             continue
         part = group.require_group(attribute)
-        for name in names:
+        for name in one_or_more(names):
             shutil.rmtree(path / attribute / name, ignore_errors=True)
             write_elem(part, name, values[name])

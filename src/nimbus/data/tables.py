@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spatialdata import SpatialData
 from spatialdata.models import TableModel, get_table_keys
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Obs
 from nimbus._types import AnyArray
 
@@ -225,7 +225,7 @@ def annotated_labels(
     _require_annotation(table, table_key)
     regions = list(region_rows(table))
     if wanted is not None:
-        asked = [wanted] if isinstance(wanted, str) else list(wanted)
+        asked = one_or_more(wanted)
         require_known("labels element", asked, labels)
         strangers = [name for name in asked if name not in regions]
         if strangers:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from anndata import AnnData
 from spatialdata import SpatialData
 
+from nimbus._check import one_or_more
+
 from .elements import channel_names, pair_elements
 from .tables import annotated_labels, find_table, markers_of
 
@@ -37,36 +39,33 @@ def find_target(
     table_key: str,
     image_key: str | Mapping[str, str] | None,
     labels_key: str | Sequence[str] | None,
-    channels: Sequence[str] | None,
+    channels: str | Sequence[str] | None,
 ) -> Target:
     """Find the labels, their images, the channels and the table of a verb.
 
     Raises
     ------
-    TypeError
-        `channels` is one string.
     ValueError
         Elements or channels that do not exist, or do not fit the table.
     """
-    if isinstance(channels, str):
-        raise TypeError(f"channels must be a list of names; did you mean [{channels!r}]?")
-    if channels is not None and len(set(channels)) != len(channels):
-        raise ValueError(f"channels are named twice: {list(channels)}")
+    chosen = None if channels is None else one_or_more(channels)
+    if chosen is not None and len(set(chosen)) != len(chosen):
+        raise ValueError(f"channels are named twice: {chosen}")
     table = find_table(sdata, table_key)
     wanted = labels_key
     if table is not None and not (labels_key is None and isinstance(image_key, Mapping)):
         wanted = annotated_labels(table, labels_key, sorted(sdata.labels), table_key=table_key)
     pairs = pair_elements(sdata, image_key=image_key, labels_key=wanted)
     if table is None:
-        return Target(pairs, None if channels is None else list(channels), None)
+        return Target(pairs, chosen, None)
     annotated_labels(table, list(pairs), sorted(sdata.labels), table_key=table_key)
-    markers = markers_of(table, channels, table_key=table_key)
+    markers = markers_of(table, chosen, table_key=table_key)
     there = {
         name
         for image in set(pairs.values())
         for name in channel_names(sdata.images[image], image_key=image)
     }
-    if channels is None:
+    if chosen is None:
         markers = [name for name in markers if name in there]
         if not markers:
             raise ValueError(

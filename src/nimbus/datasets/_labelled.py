@@ -36,7 +36,7 @@ class Asked:
     table_key: str
     image_key: str | Mapping[str, str] | None
     labels_key: str | Sequence[str] | None
-    channels: Sequence[str] | None
+    channels: str | Sequence[str] | None
     scale: str | None
     coordinate_system: str | None
     pixel_size: float | Mapping[str, float] | None

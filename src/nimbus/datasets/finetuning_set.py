@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.tiles import rounded_up
@@ -35,7 +35,7 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
     table_key: str = "table",
     image_key: str | Mapping[str, str] | None = None,
     labels_key: str | Sequence[str] | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     pixel_size: float | Mapping[str, float] | None = None,
     scales: Mapping[str, float] | None = None,
     random_state: int = 0,
@@ -110,9 +110,10 @@ def _labelled_fields(
     table = sdata.tables[table_key]
     require_known("layer", [layer], layer_names(table))
     values = layer_values(table, layer, list(range(table.n_vars)))
-    asked = [labels_key] if isinstance(labels_key, str) else labels_key
-    every = region_rows(table).items()
-    regions = {r: rows for r, (rows, _) in every if asked is None or r in asked}
+    every = region_rows(table)
+    asked = list(every) if labels_key is None else one_or_more(labels_key)
+    require_known("labels element", asked, list(every))
+    regions = {region: rows for region, (rows, _) in every.items() if region in asked}
     found = sorted(r for r, rows in regions.items() if (np.isin(values[rows], (0, 1))).any())
     if not found:
         raise ValueError(

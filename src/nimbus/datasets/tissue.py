@@ -11,7 +11,7 @@ from anndata import AnnData
 from spatialdata import SpatialData
 from spatialdata.models import TableModel
 
-from nimbus._check import listed
+from nimbus._check import listed, one_or_more
 from nimbus._keys import Layers, Obs
 from nimbus.data.fields import LABELS_SUFFIX, Field, build_sdata
 
@@ -26,7 +26,7 @@ def tissue(
     *,
     shape: tuple[int, int] = (512, 512),
     n_cells: int | None = None,
-    markers: Sequence[str] | None = None,
+    markers: str | Sequence[str] | None = None,
     n_fovs: int = 1,
     platform: PlatformName = "codex",
     pixel_size: float | None = None,
@@ -87,7 +87,7 @@ def tissue(
     settings = CohortSettings(
         shape=shape,
         n_cells=n_cells,
-        markers=tuple(DEFAULT_PANEL if markers is None else markers),
+        markers=tuple(DEFAULT_PANEL if markers is None else one_or_more(markers)),
         n_fields=n_fovs,
         platform=platform,
         pixel_size_um=pixel_size,

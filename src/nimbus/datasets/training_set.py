@@ -44,7 +44,7 @@ def write_training_set(  # noqa: PLR0913 - the public signature
     image_key: str | Mapping[str, str] | None = None,
     labels_key: str | Sequence[str] | None = None,
     table_key: str = "table",
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     scale: str | None = None,
     coordinate_system: str | None = None,
     pixel_size: float | Mapping[str, float] | None = None,

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._check import require_known
+from nimbus._check import require_known, require_several
 from nimbus._progress import with_progress
 from nimbus._types import FloatArray
 from nimbus.core.boxes import Box
@@ -118,6 +118,8 @@ def write_training_tiles(
     ------
     ValueError
         For a platform or an effect that does not exist.
+    TypeError
+        For `platforms` or `without` that are one text.
 
     Examples
     --------
@@ -130,6 +132,8 @@ def write_training_tiles(
     (8, 32, 32)
     """
     wanted = settings if settings is not None else TileSettings()
+    require_several("platforms", wanted.platforms)
+    require_several("without", wanted.without)
     require_known("platform", wanted.platforms, [*PLATFORMS, *VARIANTS])
     require_known("effect", wanted.without, EFFECTS)
     path = Path(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Attrs
 from nimbus.data.fields import Field, build_sdata
 
@@ -33,8 +33,8 @@ def read_fovs(
     *,
     pattern: str = "{fov}_whole_cell.tiff",
     pixel_size: float | None = None,
-    fovs: Sequence[str] | None = None,
-    channels: Sequence[str] | None = None,
+    fovs: str | Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> SpatialData:
     """Images and labels of many fields of view, lazily, as one SpatialData.
 
@@ -136,7 +136,7 @@ def sdata_of(
     return sdata
 
 
-def as_names(what: str, names: Sequence[str] | None) -> list[str] | None:
+def as_names(what: str, names: str | Sequence[str] | None) -> list[str] | None:
     """A list of different names, also of a single one; ``None`` for all.
 
     Raises
@@ -151,7 +151,7 @@ def as_names(what: str, names: Sequence[str] | None) -> list[str] | None:
     """
     if names is None:
         return None
-    listing = [names] if isinstance(names, str) else [str(name) for name in names]
+    listing = [str(name) for name in one_or_more(names)]
     twice = sorted({name for name in listing if listing.count(name) > 1})
     if not listing or twice:
         raise ValueError(

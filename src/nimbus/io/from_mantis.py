@@ -31,8 +31,8 @@ from .tiff_folder import read_channel_files
 def read_mantis(
     folder: str | Path,
     *,
-    fovs: Sequence[str] | None = None,
-    channels: Sequence[str] | None = None,
+    fovs: str | Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     segmentation: str = f"{SEGMENTATION}.tiff",
     pixel_size: float | None = None,
     key_added: str = CELL_TYPE,

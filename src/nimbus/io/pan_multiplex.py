@@ -33,8 +33,8 @@ def read_pan_multiplex(
     layout: str | PanLayout = "gold",
     dataset: str | None = None,
     pixel_size: float | None = None,
-    fovs: Sequence[str] | None = None,
-    channels: Sequence[str] | None = None,
+    fovs: str | Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     key_added: str = Layers.SILVER,
 ) -> SpatialData:
     """Images, masks and labels of one data set of Pan-Multiplex, lazily, as one SpatialData.

@@ -34,7 +34,7 @@ def write_qupath_types(  # noqa: PLR0913 - the public signature
     folder: str | Path,
     *,
     cell_type_key: str | None = None,
-    measurements: Sequence[str] | None = None,
+    measurements: str | Sequence[str] | None = None,
     labels_key: str | Sequence[str] | None = None,
     image_key: str | Mapping[str, str] | None = None,
     table_key: str = "table",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spatialdata import SpatialData
 from tqdm.auto import tqdm
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._types import AnyArray
 from nimbus.data.cellrows import field_name
 from nimbus.data.elements import channel_names, element_array, pair_elements, require_sdata
@@ -51,7 +51,7 @@ def write_mantis(  # noqa: PLR0913 - the public signature
     *,
     cell_type_key: str | None = None,
     layer: str | Sequence[str] | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     labels_key: str | Sequence[str] | None = None,
     image_key: str | Mapping[str, str] | None = None,
     table_key: str = "table",
@@ -220,11 +220,11 @@ class _Content:
         return _FieldCells(ids, self.groups.iloc[rows].array, own, int(there.max(initial=0)))
 
 
-def _channels(sdata: SpatialData, image_key: str, wanted: Sequence[str] | None) -> list[str]:
+def _channels(sdata: SpatialData, image_key: str, wanted: str | Sequence[str] | None) -> list[str]:
     """Channels of an image that are written."""
     there = channel_names(sdata.images[image_key], image_key=image_key)
-    require_known(f"channel of image {image_key!r}", wanted or (), there)
-    chosen = list(there if wanted is None else wanted)
+    chosen = one_or_more(there if wanted is None else wanted)
+    require_known(f"channel of image {image_key!r}", chosen, there)
     taken = [name for name in chosen if name in (SEGMENTATION, POPULATION_MASK)]
     if taken:
         raise ValueError(

@@ -11,7 +11,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import AnyArray
 from nimbus.data.annotations import FOV, MARKER
@@ -35,7 +35,7 @@ def write_qupath(  # noqa: PLR0913 - the public signature
     markers: str | Sequence[str] | None = None,
     labels_key: str | Sequence[str] | None = None,
     image_key: str | Mapping[str, str] | None = None,
-    measurements: Sequence[str] | None = None,
+    measurements: str | Sequence[str] | None = None,
     table_key: str = "table",
     object_type: ObjectType = "detection",
     overwrite: bool = False,
@@ -142,14 +142,15 @@ class _Content:
         table: AnnData,
         layer: str,
         markers: str | Sequence[str] | None,
-        measurements: Sequence[str] | None,
+        measurements: str | Sequence[str] | None,
     ) -> _Content:
         there = layer_names(table)
         if measurements is None:
             measurements = [name for name in (Layers.INTEGRATED, Layers.SCORE) if name in there]
-        require_known("layer", [layer, *measurements], there)
+        values = one_or_more(measurements)
+        require_known("layer", [layer, *values], there)
         names = tuple(str(name) for name in table.var_names)
-        wanted = (markers,) if isinstance(markers, str) else markers
+        wanted = None if markers is None else one_or_more(markers)
         require_known("marker", wanted or (), names)
         columns = list(range(table.n_vars))
         labels = layer_values(table, layer, columns)
@@ -158,7 +159,7 @@ class _Content:
                 f"layer {layer!r} holds values other than 1 (positive), 0 (negative) and -1 "
                 "(undefined); make labels of it first, e.g. with nimbus.tl.call"
             )
-        measured = {name: layer_values(table, name, columns) for name in measurements}
+        measured = {name: layer_values(table, name, columns) for name in values}
         return cls(
             names, None if wanted is None else tuple(wanted), labels.astype(np.int8), measured
         )

@@ -12,7 +12,7 @@ from anndata import AnnData
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._keys import Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
@@ -63,13 +63,13 @@ def node_content(
     clusters: ClusterMap | None,
     glyph: Glyph,
     color: str | None,
-    markers: Sequence[str] | None,
+    markers: str | Sequence[str] | None,
     key: str,
 ) -> NodeContent:
     """What the glyphs show, from the arguments of :func:`nimbus.pl.som`."""
-    require_known("marker", markers or (), nodes.markers)
+    names = one_or_more(nodes.markers if markers is None else markers)
+    require_known("marker", names, nodes.markers)
     if glyph == "star":
-        names = list(nodes.markers if markers is None else markers)
         hues = colormaps["turbo"](np.linspace(0.03, 0.97, len(names)))
         parts = dict(zip(names, (to_hex(hue) for hue in hues), strict=True))
         return NodeContent(nodes, clusters, glyph, "marker", unit_values(nodes, names), parts)

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import ALL_MARKERS
 from nimbus.data.tables import table_of
 from nimbus.metrics.calibration import wilson_interval
@@ -105,7 +105,7 @@ def calibration(  # noqa: PLR0913 - the public signature
     if markers is None:
         names = there
     else:
-        names = [markers] if isinstance(markers, str) else list(markers)
+        names = one_or_more(markers)
         require_known("marker with labelled cells", names, there)
     axes = (
         _new_axes(len(names), ncols, panel_size)

@@ -17,7 +17,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import BoolArray
 from nimbus.data.layers import layer_names, marker_values
@@ -157,7 +157,7 @@ class _MarkerCells:
 def _markers(table: AnnData, markers: str | Sequence[str] | None, layer: str) -> list[str]:
     there = [str(name) for name in table.var_names]
     if markers is not None:
-        names = [markers] if isinstance(markers, str) else list(markers)
+        names = one_or_more(markers)
         require_known("marker", names, there)
         return names
     names = [name for name in there if np.isfinite(marker_values(table, name, layer)).any()]

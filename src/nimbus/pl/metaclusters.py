@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 from scipy.cluster import hierarchy
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.clusters import map_of, nodes_of, record_of
@@ -43,7 +43,7 @@ LEFT, RIGHT, TOP, BELOW, LETTER = 0.95, 0.6, 0.15, 0.35, 0.085
 def metaclusters(
     adata: AnnData | SpatialData,
     *,
-    markers: Sequence[str] | None = None,
+    markers: str | Sequence[str] | None = None,
     zscore: bool = False,
     cmap: str | None = None,
     key: str = Layers.SCORE,
@@ -97,9 +97,9 @@ def metaclusters(
     """
     record = record_of(table_of(adata, table_key), key)
     nodes = nodes_of(record)
-    if markers is not None:
-        require_known("marker", markers, nodes.markers)
-    shown = ordered_profiles(nodes, map_of(record), markers, zscore=zscore)
+    names = None if markers is None else one_or_more(markers)
+    require_known("marker", names or (), nodes.markers)
+    shown = ordered_profiles(nodes, map_of(record), names, zscore=zscore)
     figure, grid = _new_figure(shown)
     left, right = figure.add_subplot(grid[2, 1]), figure.add_subplot(grid[2, 2])
     limits = (-ZSCORE_CAP, ZSCORE_CAP) if zscore else _limits(shown)

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import MACRO_AVERAGE
 
 from ._show import AxesGiven, finish, flat_axes
@@ -87,7 +87,7 @@ def metrics(
     >>> [ax.get_title() for ax in nimbus.pl.metrics(table, measures="auroc", show=False)]
     ['AUROC']
     """
-    wanted = [measures] if isinstance(measures, str) else list(measures)
+    wanted = one_or_more(measures)
     _require_metrics(metrics, wanted)
     labels, rows, n_single = _ordered(metrics, wanted[0], sort=sort)
     axes = (

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.elements import channel_names, pair_elements, require_sdata
@@ -115,8 +115,8 @@ def overlay(  # noqa: PLR0913 - the public signature
     ['CD3', 'mask', 'truth']
     """
     require_sdata(sdata)
-    names = [channel] if isinstance(channel, str) else list(channel)
-    layers = [layer] if isinstance(layer, str) else list(layer or ())
+    names = one_or_more(channel)
+    layers = one_or_more(layer or ())
     table = find_table(sdata, table_key)
     image_key, labels_key = _one_field(sdata, table, image_key, labels_key, table_key=table_key)
     there = channel_names(sdata.images[image_key], image_key=image_key)

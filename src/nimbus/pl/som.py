@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import BoolArray, FloatArray
 from nimbus.data.clusters import map_of, nodes_of, record_of
@@ -42,7 +42,7 @@ def som(  # noqa: PLR0913 - the public signature
     layout: NodeLayoutName | Sequence[NodeLayoutName] = ("grid", "tree"),
     glyph: Glyph = "star",
     color: str | None = None,
-    markers: Sequence[str] | None = None,
+    markers: str | Sequence[str] | None = None,
     node_numbers: bool = False,
     key: str = Layers.SCORE,
     table_key: str = "table",
@@ -109,7 +109,7 @@ def som(  # noqa: PLR0913 - the public signature
     >>> [axes.get_title() for axes in som(table, show=False)]
     ['2 x 2 nodes', 'minimum spanning tree']
     """
-    wanted = [layout] if isinstance(layout, str) else list(layout)
+    wanted = one_or_more(layout)
     require_known("layout", wanted, get_args(NodeLayoutName))
     require_known("glyph", [glyph], get_args(Glyph))
     table = table_of(adata, table_key)

@@ -9,7 +9,7 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._types import AnyArray
 from nimbus.data.layers import layer_names, layer_values
 
@@ -38,7 +38,7 @@ def chosen_markers(table: AnnData, markers: str | Sequence[str] | None) -> list[
         One that the table does not have.
     """
     there = marker_names(table)
-    chosen = there if markers is None else [markers] if isinstance(markers, str) else list(markers)
+    chosen = there if markers is None else one_or_more(markers)
     require_known("marker", chosen, there)
     return chosen
 

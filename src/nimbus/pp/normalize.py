@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus.core.scalerule import ScaleRule
 from nimbus.data.elements import channel_names, image_names, require_sdata
 from nimbus.data.scales import By, compute_scales, store_scales, warn_without_signal
@@ -23,7 +23,7 @@ def normalize(  # noqa: PLR0913 - the public signature
     model: Model = "nimbus-s",
     quantile: float | None = None,
     by: By = "dataset",
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     nan: NanRule = "raise",
     n_jobs: int | None = None,
     show_progress_bar: bool = True,
@@ -103,16 +103,17 @@ def normalize(  # noqa: PLR0913 - the public signature
 
 
 def _wanted(
-    sdata: SpatialData, image_key: str | Sequence[str] | None, channels: Sequence[str] | None
+    sdata: SpatialData, image_key: str | Sequence[str] | None, channels: str | Sequence[str] | None
 ) -> dict[str, list[str]]:
     """Channels of each image."""
     there = image_names(sdata)
     if not there:
         raise ValueError("sdata has no image to normalise")
-    keys = there if image_key is None else [image_key] if isinstance(image_key, str) else image_key
+    keys = there if image_key is None else one_or_more(image_key)
     require_known("image", keys, there)
     panels = {key: channel_names(sdata.images[key], image_key=key) for key in keys}
     if channels is None:
         return {key: list(panel) for key, panel in panels.items()}
-    require_known("channel", channels, list(dict.fromkeys(c for p in panels.values() for c in p)))
-    return {key: [c for c in channels if c in panel] for key, panel in panels.items()}
+    chosen = one_or_more(channels)
+    require_known("channel", chosen, list(dict.fromkeys(c for p in panels.values() for c in p)))
+    return {key: [c for c in chosen if c in panel] for key, panel in panels.items()}

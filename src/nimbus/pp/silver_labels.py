@@ -11,7 +11,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known, unknown_name
+from nimbus._check import listed, one_or_more, require_known, unknown_name
 from nimbus._keys import Layers, Obs
 from nimbus.core.assignment import Assignment, AssignmentMatrix, read_assignment
 from nimbus.data.annotations import INSTANCE, LABEL, MARKER, whole_ids
@@ -29,8 +29,8 @@ def silver_labels(  # noqa: PLR0913 - the public signature
     cells: pd.DataFrame | None = None,
     fov_key: str = "fov",
     instance_key: str = Obs.INSTANCE,
-    exclude_markers: Sequence[str] = (),
-    exclude_types: Sequence[str] = (),
+    exclude_markers: str | Sequence[str] = (),
+    exclude_types: str | Sequence[str] = (),
     table_key: str = "table",
     key_added: str = Layers.SILVER,
 ) -> None:
@@ -98,7 +98,10 @@ def silver_labels(  # noqa: PLR0913 - the public signature
         types = _types_by_cell(adata, table, cells, (fov_key, instance_key, cell_type_key))
     labels = _labels(matrix, types, markers, exclude_markers, exclude_types)
     record = {"method": "assignment", "cell_type_key": cell_type_key, "assignment": _long(matrix)}
-    excluded = {"exclude_markers": list(exclude_markers), "exclude_types": list(exclude_types)}
+    excluded = {
+        "exclude_markers": one_or_more(exclude_markers),
+        "exclude_types": one_or_more(exclude_types),
+    }
     write_labels(table, labels, key_added=key_added, record=record | excluded)
 
 
@@ -109,8 +112,8 @@ def silver_table(
     cell_type_key: str = "cell_type",
     fov_key: str = "fov",
     instance_key: str = Obs.INSTANCE,
-    exclude_markers: Sequence[str] = (),
-    exclude_types: Sequence[str] = (),
+    exclude_markers: str | Sequence[str] = (),
+    exclude_types: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """Labels of the cells of a cell table, one row for each defined pair of cell and marker.
 
@@ -165,14 +168,15 @@ def _labels(
     matrix: AssignmentMatrix,
     types: pd.Series,
     markers: Sequence[str],
-    exclude_markers: Sequence[str],
-    exclude_types: Sequence[str],
+    exclude_markers: str | Sequence[str],
+    exclude_types: str | Sequence[str],
 ) -> NDArray[np.int8]:
     names = types.astype(object).where(types.notna(), None)
     found = [str(name) for name in names.dropna().unique()]
-    require_known("cell type", exclude_types, list(dict.fromkeys([*matrix.cell_types, *found])))
-    names = names.where(~names.isin(list(exclude_types)), None)
-    shown = set(exclude_markers) & set(matrix.markers)
+    gone = one_or_more(exclude_types)
+    require_known("cell type", gone, list(dict.fromkeys([*matrix.cell_types, *found])))
+    names = names.where(~names.isin(gone), None)
+    shown = set(one_or_more(exclude_markers)) & set(matrix.markers)
     try:
         return matrix.without(markers=shown).labels_of(names, markers)
     except ValueError as error:
@@ -180,10 +184,10 @@ def _labels(
 
 
 def _require_markers(
-    matrix: AssignmentMatrix, markers: Sequence[str], exclude_markers: Iterable[str]
+    matrix: AssignmentMatrix, markers: Sequence[str], exclude_markers: str | Iterable[str]
 ) -> None:
     """Each marker of the matrix is in the table, or was excluded."""
-    excluded = list(exclude_markers)
+    excluded = one_or_more(exclude_markers)
     require_known("marker", excluded, list(dict.fromkeys([*matrix.markers, *markers])))
     strange = [name for name in matrix.markers if name not in {*markers, *excluded}]
     if strange:

@@ -13,7 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Obs
 from nimbus._types import BoolArray
 from nimbus.cluster.rows import ArrayRows, Rows
@@ -115,8 +115,8 @@ def read_input(
     *,
     layer: str | None,
     obsm: str | None,
-    markers: Sequence[str] | None,
-    restrict_to: tuple[str, Sequence[str]] | None,
+    markers: str | Sequence[str] | None,
+    restrict_to: tuple[str, str | Sequence[str]] | None,
     n_jobs: int | None,
 ) -> ClusterInput:
     """Find the array and the markers; nothing of it is read.
@@ -128,7 +128,7 @@ def read_input(
     """
     array, source, names = _source(table, layer, obsm)
     chosen = markers is not None
-    wanted = [markers] if isinstance(markers, str) else list(names if markers is None else markers)
+    wanted = one_or_more(names if markers is None else markers)
     require_known("marker", wanted, names)
     if not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(f"markers={wanted} must name at least one marker, each once")
@@ -177,11 +177,11 @@ def _named(values: Any, obsm: str) -> tuple[Any, str, Sequence[str]]:
     return values, f"obsm/{obsm}", [f"{obsm}_{k}" for k in range(values.shape[1])]
 
 
-def _restricted(obs: pd.DataFrame, restrict_to: tuple[str, Sequence[str]]) -> BoolArray:
+def _restricted(obs: pd.DataFrame, restrict_to: tuple[str, str | Sequence[str]]) -> BoolArray:
     """Cells of the groups, shape ``(cell,)``."""
     key, groups = restrict_to
     require_known("column of obs", [key], [str(name) for name in obs.columns])
-    names = [groups] if isinstance(groups, str) else [str(group) for group in groups]
+    names = [str(group) for group in one_or_more(groups)]
     values = obs[key].astype("string")
     require_known(f"group of obs[{key!r}]", names, [str(v) for v in values.dropna().unique()])
     return np.asarray(values.isin(names), dtype=bool)

@@ -12,6 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from nimbus._check import one_or_more
 from nimbus._keys import Suffix
 from nimbus._types import IntArray
 from nimbus.cluster.assign import Assignment
@@ -76,10 +77,10 @@ def labels_of_nodes(node: IntArray, label: IntArray) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(codes.ravel() - missing, categories=pd.Index(names)))
 
 
-def recorded_groups(restrict_to: tuple[str, Sequence[str]]) -> dict[str, Any]:
+def recorded_groups(restrict_to: tuple[str, str | Sequence[str]]) -> dict[str, Any]:
     """The column and the groups by name."""
     key, groups = restrict_to
-    names = [groups] if isinstance(groups, str) else [str(group) for group in groups]
+    names = [str(group) for group in one_or_more(groups)]
     return {"key": key, "groups": names}
 
 

@@ -12,7 +12,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Obs
 from nimbus._types import FloatArray
 from nimbus.data.centroids import centroids_px
@@ -59,7 +59,7 @@ class Sources:
 
 
 def chosen_covariates(
-    table: AnnData, wanted: Sequence[str] | None, sources: Sources
+    table: AnnData, wanted: str | Sequence[str] | None, sources: Sources
 ) -> tuple[str, ...]:
     """Names of the covariates to measure: those wanted, or all the table allows.
 
@@ -74,7 +74,7 @@ def chosen_covariates(
             needs = "; ".join(f"{name} needs {source}" for name, source in lacks.items())
             warnings.warn(f"left out, because the table lacks their source: {needs}", stacklevel=4)
         return tuple(name for name in MEASURES if name not in lacks)
-    names = tuple([wanted] if isinstance(wanted, str) else wanted)
+    names = tuple(one_or_more(wanted))
     numeric = [str(name) for name in table.obs.select_dtypes("number").columns]
     require_known("covariate", names, [*MEASURES, *numeric])
     for name in names:

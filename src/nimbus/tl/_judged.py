@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Layers, Obs
 from nimbus._types import FloatArray, IntArray
 from nimbus.data.layers import layer_names, layer_values, scores_or_labels
@@ -71,7 +71,7 @@ def judged_table(
     baseline = _baseline_layer(baseline_layer, layer, there)
     require_known("layer", [layer, truth_layer, *([baseline] if baseline else [])], there)
     known = [str(name) for name in table.var_names]
-    names = [markers] if isinstance(markers, str) else list(known if markers is None else markers)
+    names = known if markers is None else one_or_more(markers)
     require_known("marker", names, known)
     given = layer_values(table, truth_layer, [known.index(name) for name in names])
     truth = np.where(given == 1, 1, np.where(given == 0, 0, -1)).astype(np.int8)

@@ -108,8 +108,10 @@ def _dendrogram(
     """What ``scanpy.tl.dendrogram`` leaves; the tree is of Euclidean distances of mean scores."""
     tree = linkage_tree(means * importance)
     drawn = hierarchy.dendrogram(tree, labels=names, no_plot=True)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a flat profile correlates with none
-        correlation = np.atleast_2d(np.corrcoef(means))
+    correlation = np.full((len(names), len(names)), np.nan)
+    if means.shape[1] > 1:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a flat profile correlates with none
+            correlation = np.atleast_2d(np.corrcoef(means))
     return {
         "linkage": tree,
         "groupby": [key],

@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known, unknown_name
+from nimbus._check import listed, one_or_more, require_known, unknown_name
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import Look, ScoreSurvey
 from nimbus.cluster.rows import gather
@@ -63,8 +63,8 @@ def rules_for(
     table: AnnData,
     assignment: Assignment,
     *,
-    exclude_markers: Sequence[str],
-    exclude_types: Sequence[str],
+    exclude_markers: str | Sequence[str],
+    exclude_types: str | Sequence[str],
 ) -> TypeRules:
     """Rules on markers of the table.
 
@@ -73,15 +73,15 @@ def rules_for(
     ValueError
         An unknown marker or type, the name of a type that is taken, or nothing is left.
     """
-    rules = read_type_rules(assignment)
+    rules, excluded = read_type_rules(assignment), one_or_more(exclude_markers)
     if exclude_types:
-        rules = rules.without_types(exclude_types)
+        rules = rules.without_types(one_or_more(exclude_types))
     markers = [str(name) for name in table.var_names]
-    require_known("marker", exclude_markers, list(dict.fromkeys([*rules.markers, *markers])))
+    require_known("marker", excluded, list(dict.fromkeys([*rules.markers, *markers])))
     twice = sorted({name for name in markers if markers.count(name) > 1})
     if twice:
         raise ValueError(f"markers of the table must differ; these come twice: {listed(twice)}")
-    strange = [name for name in rules.markers if name not in {*markers, *exclude_markers}]
+    strange = [name for name in rules.markers if name not in {*markers, *excluded}]
     if strange:
         others = f" Not there either: {listed(strange[1:])}." if strange[1:] else ""
         raise ValueError(
@@ -90,7 +90,7 @@ def rules_for(
         )
     if UNASSIGNED in rules.names:
         raise ValueError(f"no cell type can be called {UNASSIGNED!r}: cells without a type are")
-    return _some_left(rules.without_markers(exclude_markers), "the markers that are left")
+    return _some_left(rules.without_markers(excluded), "the markers that are left")
 
 
 def read_scores(

@@ -8,6 +8,7 @@ import numpy as np
 from anndata import AnnData
 from spatialdata import SpatialData
 
+from nimbus._check import one_or_more
 from nimbus._keys import Layers
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import NO_SCORE, Name, Named, all_named
@@ -39,8 +40,8 @@ def annotate(  # noqa: PLR0913 - the public signature
     confidence: float = CONFIDENCE,
     threshold: Threshold = DEFAULT,
     noise: Noise = "estimated",
-    exclude_markers: Sequence[str] = (),
-    exclude_types: Sequence[str] = (),
+    exclude_markers: str | Sequence[str] = (),
+    exclude_types: str | Sequence[str] = (),
     posterior: bool = False,
     n_jobs: int | None = None,
     table_key: str = "table",
@@ -157,8 +158,8 @@ def annotate(  # noqa: PLR0913 - the public signature
         "priors": priors if isinstance(priors, str) else "given",
         "confidence": confidence,
         "noise": noise,
-        "exclude_markers": list(exclude_markers),
-        "exclude_types": list(exclude_types),
+        "exclude_markers": one_or_more(exclude_markers),
+        "exclude_types": one_or_more(exclude_types),
     }
     write_types(table, done, settings, key_added=key_added)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import one_or_more, require_known
 from nimbus._keys import Layers, Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.annotating import Look
@@ -29,7 +29,7 @@ def annotation_evidence(
     adata: AnnData | SpatialData,
     cells: str | Sequence[str],
     *,
-    cell_types: Sequence[str] | None = None,
+    cell_types: str | Sequence[str] | None = None,
     table_key: str = "table",
     key_added: str = Layers.SCORE,
 ) -> pd.DataFrame:
@@ -75,9 +75,9 @@ def annotation_evidence(
     """
     table = table_of(adata, table_key)
     model, rules = model_from(table, key_added)
-    wanted = [cells] if isinstance(cells, str) else [str(name) for name in cells]
+    wanted = [str(name) for name in one_or_more(cells)]
     require_known("cell", wanted, [str(name) for name in table.obs_names])
-    shown = None if cell_types is None else list(cell_types)
+    shown = None if cell_types is None else one_or_more(cell_types)
     require_known("cell type", shown or [], model.names)
     scores = _scores(table, model, wanted, key_added)
     evidence = model.evidence(scores)

@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
+from nimbus._check import one_or_more
 from nimbus._keys import Layers
 from nimbus.data.tables import table_of
 from nimbus.metrics.resampling import field_weights
@@ -114,7 +115,7 @@ def evaluate(  # noqa: PLR0913 - the public signature
     0    CD3        4       0.67     1.0  0.8    1.0
     """
     table = table_of(adata, table_key)
-    names = [by] if isinstance(by, str) else list(by)
+    names = one_or_more(by)
     require_columns(table.obs, names)
     _require_numbers(n_boot, confidence)
     judged = judged_table(

@@ -98,7 +98,7 @@ def remap(
     nodes = nodes_of(record)
     clusters = _mapped(map_of(record), mapping, nodes.counts)
     for group in merge:
-        clusters = clusters.merge([group] if isinstance(group, str) else group)
+        clusters = clusters.merge(group)
     for name, own in (split or {}).items():
         clusters = clusters.split(own, name=name)
     for name, own in (move or {}).items():

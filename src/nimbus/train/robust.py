@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nimbus._check import listed
+from nimbus._check import listed, require_several
 from nimbus.core.shards import Source
 
 from .loss import cell_losses, cell_means
@@ -65,6 +65,8 @@ class RobustSettings:
     ------
     ValueError
         For a value outside its range.
+    TypeError
+        For `trusted_datasets` that are one text.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class RobustSettings:
     trusted_datasets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_several("trusted_datasets", self.trusted_datasets)
         for name, choices in (("rule", RULES), ("judge", JUDGES)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be {listed(choices)}, not {getattr(self, name)!r}")
