@@ -1,11 +1,13 @@
 """Seconds of one pass of the network: as published, and as nimbus runs it.
 
     python benchmarks/network.py
+    python benchmarks/network.py --widths         (which way is quicker for how many features)
     python benchmarks/network.py --profile        (where the time goes)
 
 Planes of 1024 x 1024 pixels, random weights. The variants take turns, so that other work on the
 machine falls on all of them; printed are medians over the rounds, of wall seconds and of the ratio
-to the first variant in the same round.
+to the first variant in the same round. With --widths it is processor seconds of one thread, on
+1024 x 1024 places, which other work changes little.
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ from collections.abc import Callable
 import torch
 
 from nimbus.model import UNet
+from nimbus.model.directnet import direct_unet
 from nimbus.model.fastnet import fast_unet
 from nimbus.model.fold import FoldedUNet
 
 Pass = Callable[[torch.Tensor], torch.Tensor]
+
+SIZES = ((4, 5, 2), (8, 5, 2), (12, 5, 1), (16, 4, 2), (16, 5, 1), (32, 5, 1), (64, 5, 1))
+"""Root filters, depth and patch."""
 
 
 def main() -> None:
@@ -29,12 +35,15 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--widths", action="store_true")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     planes = torch.rand(1, 2, given.side, given.side)
     with torch.inference_mode():
-        if given.profile:
+        if given.widths:
+            print(widths(given.side, given.rounds))
+        elif given.profile:
             profile(fast_unet(UNet().eval()), planes)
         else:
             print(compared(variants(), planes, given.rounds))
@@ -42,7 +51,7 @@ def main() -> None:
 
 def variants() -> dict[str, Pass]:
     torch.manual_seed(0)
-    net, small = UNet().eval(), UNet(depth=4, root_filters=16, patch=2).eval()
+    net, small = UNet().eval(), UNet(depth=5, root_filters=8, patch=2).eval()
     half = FoldedUNet(net).bfloat16()
     return {
         "published: float32, NCHW, batch norms": net,
@@ -51,6 +60,7 @@ def variants() -> dict[str, Pass]:
         "nimbus: Winograd on strips, float32": fast_unet(net),
         "nimbus-s: folded, float32": FoldedUNet(small),
         "nimbus-s: Winograd on strips, float32": fast_unet(small),
+        "nimbus-s: blocks on strips, float32": direct_unet(small),
     }
 
 
@@ -68,6 +78,31 @@ def compared(passes: dict[str, Pass], planes: torch.Tensor, rounds: int) -> str:
         ratio = statistics.median(a / b for a, b in zip(first, values, strict=True))
         lines.append(f"| {name} | {statistics.median(values):.2f} | {ratio:.1f} |")
     return "\n".join(lines)
+
+
+def widths(side: int, rounds: int) -> str:
+    torch.set_num_threads(1)
+    lines = [
+        "| root filters | depth | patch | Winograd on strips | blocks on strips |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for root_filters, depth, patch in SIZES:
+        net = UNet(depth=depth, root_filters=root_filters, patch=patch).eval()
+        planes = torch.rand(1, 2, side * patch, side * patch)
+        seconds = [processor_seconds(way(net), planes, rounds) for way in (fast_unet, direct_unet)]
+        row = [root_filters, depth, patch, *(f"{one:.3f}" for one in seconds)]
+        lines.append("| " + " | ".join(map(str, row)) + " |")
+    return "\n".join(lines)
+
+
+def processor_seconds(run: Pass, planes: torch.Tensor, rounds: int) -> float:
+    """Of this thread, the least of some rounds after a first one."""
+    seconds = []
+    for _ in range(rounds + 1):
+        start = time.thread_time()
+        run(planes)
+        seconds.append(time.thread_time() - start)
+    return min(seconds[1:])
 
 
 def profile(run: Pass, planes: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .fastconv import FastConv, convolve
+from .lean import Pointwise
 from .phased import Phased, place_columns
 from .strips import Scratch, Workers
 from .unet import IN_PLANES
@@ -18,22 +19,13 @@ STRIP_FLOATS = 262144
 
 
 @dataclass(frozen=True)
-class Pointwise:
-    """A 1x1 convolution: pixels times ``weight (n_in, n_out)``, plus ``bias (n_out,)``."""
-
-    weight: Tensor
-    bias: Tensor
-
-
-@dataclass(frozen=True)
 class FastBlock:
     """A :class:`nimbus.model.unet.ConvBlock` ready to run.
 
     Parameters
     ----------
     skip
-        Weights of the 1x1 convolution, ``(n_in, n_out)``. Its bias is a constant that whatever
-        comes later can add just as well: features are kept without it.
+        Weights of the 1x1 convolution, ``(n_in, n_out)``; without bias, see :mod:`.lean`.
     first, second
         The 3x3 convolutions.
     """

@@ -8,16 +8,14 @@ strips that stay in a core's cache. The function is the same, to rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .fastblocks import (
     EntryBlock,
     FastBlock,
-    Pointwise,
     ascend,
     descend,
     enter,
@@ -26,16 +24,17 @@ from .fastblocks import (
 )
 from .fastconv import fast_conv
 from .fold import folded
+from .lean import LeanBlock, Pointwise, bias_of, lean
 from .phased import Phased, phased, phased_shape
-from .strips import Scratch, Workers, workers
-from .unet import IN_PLANES, ConvBlock, UNet, UpBlock
+from .strips import Workers, Workspace
+from .unet import IN_PLANES, ConvBlock, UNet
 
 
 @dataclass(frozen=True)
 class FastUNet:
     """Logits of planes; :func:`fast_unet` makes it.
 
-    It keeps its memory between calls, and works on one image at a time.
+    It works on one image at a time, in memory that is kept between calls.
     """
 
     entry: EntryBlock | FastBlock
@@ -47,13 +46,11 @@ class FastUNet:
     """From the second lowest to the full resolution."""
     last: Pointwise
     patch: int
-    memory: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
-    scratch: list[Scratch] = field(default_factory=list, repr=False, compare=False)
-    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+    space: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
-        with self.lock, workers(self.scratch) as work:
+        with self.space.workers() as work:
             logits = [self._one(image, work)[None] for image in planes]
         return torch.stack(logits) if len(logits) > 1 else logits[0][None]
 
@@ -94,9 +91,8 @@ class FastUNet:
 
     def _placed(self, name: str, height: int, width: int, n_features: int) -> Phased:
         size = phased_shape(height, width, n_features).numel()
-        if name not in self.memory or self.memory[name].numel() < size:
-            self.memory[name] = torch.zeros(size)
-        return phased(self.memory[name], height=height, width=width, n_features=n_features)
+        memory = self.space.images.take(name, size)
+        return phased(memory, height=height, width=width, n_features=n_features)
 
 
 def fast_unet(net: UNet) -> FastUNet:
@@ -110,69 +106,34 @@ def fast_unet(net: UNet) -> FastUNet:
     ...     torch.allclose(fast_unet(net)(planes), net(planes), atol=1e-5)
     True
     """
-    first, *others = cast(list[ConvBlock], list(net.contracting_layers)[::2])
-    others.append(net.bottle_neck)
-    upwards = cast(list[UpBlock], list(net.expanding_layers)[::3])
-    expanding = cast(list[ConvBlock], list(net.expanding_layers)[2::3])
+    weights = lean(net)
+    first, *others = weights.down
     with torch.inference_mode():
-        entry: EntryBlock | FastBlock
-        if net.patch == 1:
-            entry, missing = _entry_block(first)
-        else:
-            entry, missing = _block(first, torch.zeros(IN_PLANES * net.patch**2))
-        down, lifts, up, left_out = [], [], [], [missing]
-        for block in others:
-            fast, missing = _block(block, left_out[-1])
-            down.append(fast)
-            left_out.append(missing)
-        missing = left_out.pop()
-        for upward, block in zip(upwards, expanding, strict=True):
-            lifts.append(_lift(upward.upconv, missing))
-            of_lifted = torch.zeros(lifts[-1].bias.numel() // 4)
-            fast, missing = _block(block, torch.cat([left_out.pop(), of_lifted]))
-            up.append(fast)
-        last = net.final_conv
-        bias = _bias(last) + last.weight[:, :, 0, 0] @ missing
-        leaving = Pointwise(last.weight[:, :, 0, 0].T.contiguous(), bias)
-    return FastUNet(entry, tuple(down), tuple(lifts), tuple(up), leaving, net.patch)
+        return FastUNet(
+            entry=_entry_block(net) if net.patch == 1 else _block(first),
+            down=tuple(_block(block) for block in others),
+            lifts=weights.lifts,
+            up=tuple(_block(block) for block in weights.up),
+            last=weights.last,
+            patch=net.patch,
+        )
 
 
-def _block(block: ConvBlock, missing: Tensor) -> tuple[FastBlock, Tensor]:
-    """The block of inputs that lack the constants `missing`, and those that its outputs lack."""
-    point = block.conv2d_0.weight[:, :, 0, 0]
-    lacks = point @ missing + _bias(block.conv2d_0)
-    weight, bias = folded(block.conv2d_1, block.bn_1)
-    fast = FastBlock(
-        skip=point.T.contiguous(),
-        first=fast_conv(weight, bias + weight.sum((2, 3)) @ lacks),
-        second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
-    )
-    return fast, lacks
+def _block(block: LeanBlock) -> FastBlock:
+    return FastBlock(block.point, fast_conv(*block.first), fast_conv(*block.second))
 
 
-def _entry_block(block: ConvBlock) -> tuple[EntryBlock, Tensor]:
+def _entry_block(net: UNet) -> EntryBlock:
     """Both convolutions before the first relu as work on windows ``(plane, y, x)`` and a one."""
+    block = cast(ConvBlock, net.contracting_layers[0])
     weight, bias = folded(block.conv2d_1, block.bn_1)
-    point, of_point = block.conv2d_0.weight[:, :, 0, 0], _bias(block.conv2d_0)
+    point, of_point = block.conv2d_0.weight[:, :, 0, 0], bias_of(block.conv2d_0)
     both = torch.einsum("koyx,oc->cyxk", weight.double(), point.double()).float()
     bias = bias + weight.sum((2, 3)) @ of_point
     centre = torch.zeros(IN_PLANES, 3, 3, len(of_point))
     centre[:, 1, 1] = point.T
-    fast = EntryBlock(
+    return EntryBlock(
         skip=torch.cat([centre.flatten(0, 2), torch.zeros(1, len(bias))]),
         first=torch.cat([both.flatten(0, 2), bias[None]]),
         second=fast_conv(*folded(block.conv2d_2, block.bn_2)),
     )
-    return fast, of_point
-
-
-def _lift(conv: nn.ConvTranspose2d, missing: Tensor) -> Pointwise:
-    """Weights ``(n_in, y in pair * x in pair * n_out)``."""
-    weight = conv.weight.permute(0, 2, 3, 1).flatten(1).contiguous()
-    return Pointwise(weight, _bias(conv).repeat(4) + missing @ weight)
-
-
-def _bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
-    if conv.bias is None:
-        raise ValueError("every convolution of the network has a bias")
-    return conv.bias.detach()

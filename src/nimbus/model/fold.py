@@ -1,4 +1,4 @@
-"""The network as it is run: batch norms folded into the convolutions before them."""
+"""Batch norms folded into the convolutions before them: the network as it is run."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .device import Precision, choose_device, choose_dtype
+from .directnet import direct_unet
 from .fastnet import fast_unet
 from .fold import FoldedUNet
 from .link import Link, PlainLink, Waiting, link_to
 from .manydevices import ManyDevices
 from .predicting import HOST_LOCK, Predictor
+from .strips import Workspace
+from .turning import turned, turned_back, turned_net
 from .unet import UNet
-from .views import View
+from .views import VIEWS, View
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024
 """Pixels of a batch on a GPU; about 12 GB of features of the published network in bfloat16."""
+
+DIRECT_FILTERS = 12
+"""Up to so many features at the full resolution, a processor is quicker without Winograd."""
 
 _ASKING = threading.Lock()
 """Held while a device is asked for work, which takes no longer than Python needs to say it."""
@@ -57,6 +63,8 @@ class NetPredictor(Predictor):
         Out of memory halves it for good.
     link
         Copies to the device and back; by default copies that wait.
+    turned
+        Networks that give what `network` makes of a view, turned back, without turning planes.
     """
 
     network: Network
@@ -64,6 +72,7 @@ class NetPredictor(Predictor):
     dtype: torch.dtype = torch.float32
     batch_size: int | None = None
     link: Link | None = None
+    turned: Mapping[View, Network] = field(default_factory=dict, repr=False, compare=False)
     limit: BatchLimit = field(default_factory=BatchLimit, repr=False, compare=False)
 
     def each_view(
@@ -81,7 +90,7 @@ class NetPredictor(Predictor):
             return
         there = link.up(planes, self.dtype)
         for view in views:
-            yield link.back(*self._together(there, [view]))()
+            yield link.back(self._alone(there, view))()
 
     def fitting(self, n_pixels: int) -> int:
         """Pairs of planes of so many pixels that go to the device at once."""
@@ -111,20 +120,27 @@ class NetPredictor(Predictor):
                 waiting |= {k: link.back(one) for k, one in zip(group, seen, strict=True)}
         return [waiting[k] for k in range(len(views))]
 
+    def _alone(self, planes: Tensor, view: View) -> Tensor:
+        """Probabilities ``(n, y, x)`` of one view, on the device."""
+        if view not in self.turned:
+            return self._together(planes, [view])[0]
+        with torch.inference_mode():
+            return _joined(self._in_batches(planes, self.turned[view]))[:, 0]
+
     def _together(self, planes: Tensor, views: Sequence[View]) -> list[Tensor]:
         """Probabilities ``(n, y, x)`` of views of one shape, on the device."""
         with torch.inference_mode():
             seen = _joined([turned(planes, view) for view in views])
-            parts = torch.split(_joined(self._in_batches(seen))[:, 0], len(planes))
+            parts = torch.split(_joined(self._in_batches(seen, self.network))[:, 0], len(planes))
             return [turned_back(part, view) for part, view in zip(parts, views, strict=True)]
 
-    def _in_batches(self, planes: Tensor) -> list[Tensor]:
+    def _in_batches(self, planes: Tensor, network: Network) -> list[Tensor]:
         parts: list[Tensor] = []
         start, size = 0, self.fitting(planes.shape[-2] * planes.shape[-1])
         while start < len(planes):
             batch = planes[start : start + size]
             try:
-                parts.append(torch.sigmoid(self.network(batch).float()))
+                parts.append(torch.sigmoid(network(batch).float()))
             except torch.OutOfMemoryError as error:
                 if len(batch) == 1:
                     error.add_note("One tile is too much; a smaller tile_size needs less memory.")
@@ -177,7 +193,12 @@ def make_predictor(
     where = choose_device(device)
     dtype = choose_dtype(precision, where)
     if where.type == "cpu" and dtype == torch.float32:
-        return NetPredictor(fast_unet(net), where, dtype, batch_size)
+        if net.root_filters > DIRECT_FILTERS:
+            return NetPredictor(fast_unet(net), where, dtype, batch_size)
+        space = Workspace()
+        network = direct_unet(net, space)
+        others = {view: direct_unet(turned_net(net, view), space) for view in VIEWS[1:]}
+        return NetPredictor(network, where, dtype, batch_size, turned=others)
     network = FoldedUNet(net).to(device=where, dtype=dtype).eval()
     return NetPredictor(network, where, dtype, batch_size, link_to(where))
 
@@ -198,25 +219,9 @@ def predictor_of_all(
     return each[0] if len(each) == 1 else ManyDevices(tuple(each))
 
 
-def turned(x: Tensor, view: View) -> Tensor:
-    """`view` of a tensor, axes ``(..., y, x)``."""
-    return _flipped(x.transpose(-1, -2) if view.transpose else x, view)
-
-
-def turned_back(x: Tensor, view: View) -> Tensor:
-    """The tensor that has this view."""
-    x = _flipped(x, view)
-    return x.transpose(-1, -2) if view.transpose else x
-
-
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     """One batch of all; of one part, that part without a copy."""
     return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
-
-
-def _flipped(x: Tensor, view: View) -> Tensor:
-    axes = [axis for axis, flip in ((-2, view.flip_y), (-1, view.flip_x)) if flip]
-    return x.flip(axes) if axes else x
 
 
 def _of_one_shape(shape: Sequence[int], views: Sequence[View]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Work on strips of an image, each on one thread.
+"""Work on strips of an image, each on one thread, in memory that is kept.
 
 Small operations on a strip that stays in a core's cache are quicker on one thread than spread over
 all; so the threads share the strips, not the operations.
@@ -7,11 +7,12 @@ all; so the threads share the strips, not the operations.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Lock
 from typing import TypeAlias
 
 import torch
@@ -19,7 +20,10 @@ from torch import Tensor
 
 
 class Scratch:
-    """Memory for what lives no longer than a strip; grows, and holds zeros first."""
+    """Blocks of memory by name, each used for one thing after the other.
+
+    A block grows, and holds zeros first.
+    """
 
     def __init__(self) -> None:
         self._blocks: dict[str, Tensor] = {}
@@ -38,6 +42,27 @@ class Scratch:
             self._views = {key: view for key, view in self._views.items() if key[0] != name}
         view = self._views[name, shape] = block[:size].view(shape)
         return view
+
+
+class Workspace:
+    """Memory that networks keep between calls.
+
+    Parameters
+    ----------
+    images
+        For what lives as long as a call.
+    """
+
+    def __init__(self) -> None:
+        self.images = Scratch()
+        self._of_threads: list[Scratch] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def workers(self) -> Iterator[Workers]:
+        """Threads for one call; others wait meanwhile."""
+        with self._lock, workers(self._of_threads) as work:
+            yield work
 
 
 StripWork: TypeAlias = Callable[[int, int, Scratch], None]
@@ -68,9 +93,14 @@ class Workers:
         Strips are made smaller where there would be fewer of them than threads.
         """
         strip = max(1, min(strip, -(-n_rows // self.n_threads)))
+        starts = range(0, n_rows, strip)
+        self.share(work, [(start, min(start + strip, n_rows)) for start in starts])
+
+    def share(self, work: StripWork, parts: Iterable[tuple[int, int]]) -> None:
+        """Call ``work(start, stop, scratch)`` for each of these parts."""
         todo: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
-        for start in range(0, n_rows, strip):
-            todo.put((start, min(start + strip, n_rows)))
+        for part in parts:
+            todo.put(part)
         for _ in range(self.n_threads):
             todo.put(None)
 
