@@ -2,16 +2,18 @@
 
     OMP_NUM_THREADS=1 python benchmarks/profile_cpu.py [--side 2048] [--channels 1]
 
-One thread, CPU seconds of each stage without those of stages inside it, so that other work on the
-machine changes little. The field is that of memory.py, read from its store, at 0.5 um; the model of
-the published size sees 1 um, nimbus-s patches of 2 x 2 pixels of 0.4 um. Weights of the published
-size are random, which does not change the time. A first run on a small field is not counted.
+The network has one thread. CPU seconds of each stage without those of stages inside it, so that
+other work on the machine changes little. The field is that of memory.py, read from its store, at
+0.5 um; the model of the published size sees 1 um, nimbus-s patches of 2 x 2 pixels of 0.4 um.
+Weights of the published size are random, which does not change the time. A first run on a small
+field is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -57,7 +59,14 @@ class Watch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self.inside: list[float] = []  # CPU seconds of the stages that each open one called
+        self.own = threading.local()
+
+    @property
+    def inside(self) -> list[float]:
+        """CPU seconds of the stages that each open one of this thread called."""
+        if not hasattr(self.own, "inside"):
+            self.own.inside = []
+        return self.own.inside
 
     def watched(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:

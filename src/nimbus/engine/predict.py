@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,6 +71,8 @@ def score_tile(
 ) -> CellSums | None:
     """Sums of the cells of one tile; ``None`` where it has none (its image is not read).
 
+    Sums over cells are taken beside, while the network sees the next channels.
+
     Returns
     -------
     Sums named ``area``, ``place`` (y, x), ``score`` and ``interior_score`` (cells, views, c),
@@ -80,23 +83,28 @@ def score_tile(
     if cells.ids.size == 0:
         return None
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
-    weights = score_weights(cells, source.grid, tile)
-    weighed = _Weighed(cells, weights, on_mask(weights, _written(seen.mask, tile)))
     origin = seen.window.joined(intensity_window(source.grid, box))
-    groups = [
-        _group_sums(group, origin, seen, weighed, predictor)
-        for group in source.channel_groups(_group_size(tile, predictor, plan))
-    ]
-    score, interior_score, intensity, intensity_area = zip(*groups, strict=True)
-    area, place = place_sums(cells)
+    with ThreadPoolExecutor(1, thread_name_prefix="nimbus-cells") as beside:
+        weighing = beside.submit(_weighed, cells, seen)
+        placing = beside.submit(place_sums, cells)
+        groups: list[Future[_GroupSums]] = []
+        for group in source.channel_groups(_group_size(tile, predictor, plan)):
+            raw = source.read_image(group, origin)
+            measuring = beside.submit(intensity_sums, raw, cells, source.grid, origin)
+            maps = list(_maps(raw, group, origin, seen, predictor))
+            if groups:  # maps of one group wait at most
+                groups[-1].result()
+            groups.append(beside.submit(_group_sums, weighing, measuring, maps))
+        done = [group.result() for group in groups]
+    area, place = placing.result()
     sums = {
         "area": area,
         "place": place,
-        "score": np.concatenate(score, axis=2),
-        "interior_score": np.concatenate(interior_score, axis=2),
-        "interior_area": weighed.interior.sum(axis=1),
-        "intensity": np.concatenate(intensity, axis=1),
-        "intensity_area": intensity_area[0],
+        "score": np.concatenate([group.score for group in done], axis=2),
+        "interior_score": np.concatenate([group.interior_score for group in done], axis=2),
+        "interior_area": weighing.result().interior.sum(axis=1),
+        "intensity": np.concatenate([group.intensity for group in done], axis=1),
+        "intensity_area": done[0].intensity_area,
     }
     return CellSums(cells.ids, sums)
 
@@ -140,21 +148,35 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Weighed:
-    """The cells of a tile, and how much of each lies on each network pixel, and on the mask."""
+    """How much of each cell lies on each network pixel of the write box, and on the mask."""
 
-    cells: TileCells
     weights: sparse.csc_array
     interior: sparse.csc_array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _GroupSums:
+    """Sums of the cells of a tile in some channels."""
+
+    score: NDArray[np.float64]
+    interior_score: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+    intensity_area: NDArray[np.float64]
+
+
+def _weighed(cells: TileCells, seen: _Seen) -> _Weighed:
+    weights = score_weights(cells, seen.source.grid, seen.tile)
+    return _Weighed(weights, on_mask(weights, _written(seen.mask, seen.tile)))
+
+
 def _group_sums(
-    group: slice, origin: Box, seen: _Seen, weighed: _Weighed, predictor: Predictor
-) -> tuple[NDArray[np.float64], ...]:
-    """Of some channels: score, interior score, intensity and its area. Nothing else is left."""
-    raw = seen.source.read_image(group, origin)
-    intensity, area = intensity_sums(raw, weighed.cells, seen.source.grid, origin)
-    maps = list(_maps(raw, group, origin, seen, predictor))
-    return _per_cell(weighed.weights, maps), _per_cell(weighed.interior, maps), intensity, area
+    weighing: Future[_Weighed],
+    measuring: Future[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    maps: list[FloatMaps],
+) -> _GroupSums:
+    weighed = weighing.result()
+    on_cells, on_interior = (_per_cell(w, maps) for w in (weighed.weights, weighed.interior))
+    return _GroupSums(on_cells, on_interior, *measuring.result())
 
 
 def _maps(
