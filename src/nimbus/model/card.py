@@ -21,7 +21,14 @@ Aggregate = Literal["cell", "interior"]
 
 
 class CardError(ValueError):
-    """A card that cannot be used, and why."""
+    """A card that cannot be used, and why.
+
+    Examples
+    --------
+    >>> ModelCard.from_json('{"format_version": 1, "name": "tiny", "dept": 3}')
+    Traceback (most recent call last):
+    nimbus.model.card.CardError: card: unknown fields 'dept'; known: 'aggregate', ...
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,11 @@ class ModelCard:
         Hash of the weights file; empty for a card that is not beside one.
     format_version
         Version of this format.
+
+    Raises
+    ------
+    CardError
+        A value of the wrong type or outside its range.
 
     Examples
     --------

@@ -31,6 +31,12 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     -------
     The card with the hash of the written file.
 
+    Raises
+    ------
+    CheckpointError
+        Another ending; a network of another depth, `root_filters` or `patch` than the card says;
+        weights that are not finite.
+
     Examples
     --------
     >>> import tempfile
@@ -87,6 +93,15 @@ def load_checkpoint(path: str | Path, *, sha256: str | None = None) -> tuple[UNe
     CheckpointError
         Wrong hash; truncated, or no weights at all; pickled code; keys that are missing or too
         many; wrong shapes; values that are not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "V1.pt"
+    >>> torch.save(UNet(depth=3, root_filters=4).state_dict(), path)
+    >>> net, card = load_checkpoint(path)
+    >>> card.depth, card.root_filters, card.scale.pixels  # the tool counts positive pixels alone
+    (3, 4, 'positive')
     """
     path = Path(path)
     if not path.is_file():
@@ -106,7 +121,35 @@ def load_checkpoint(path: str | Path, *, sha256: str | None = None) -> tuple[UNe
 
 
 def convert(pt_path: str | Path, out_path: str | Path, *, sha256: str | None = None) -> ModelCard:
-    """Rewrite a published ``.pt`` as safetensors with a card; returns the card."""
+    """Rewrite a published ``.pt`` as safetensors with a card; returns the card.
+
+    Parameters
+    ----------
+    pt_path
+        The state dict of the published tool, or of a training with it.
+    out_path
+        Ends in ``.safetensors``; the card is written beside it.
+    sha256
+        Hash that the file must have.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    CheckpointError
+        Weights that :func:`load_checkpoint` refuses, or another ending of `out_path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> torch.save(UNet(depth=3, root_filters=4).state_dict(), folder / "V1.pt")
+    >>> card = convert(folder / "V1.pt", folder / "V1.safetensors")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['V1.json', 'V1.pt', 'V1.safetensors']
+    >>> card.sha256 == sha256_of(folder / "V1.safetensors")
+    True
+    """
     net, card = load_checkpoint(pt_path, sha256=sha256)
     return save_checkpoint(out_path, net, card)
 

@@ -43,7 +43,13 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def available_devices() -> list[str]:
-    """Names of the devices of this machine, best first."""
+    """Names of the devices of this machine, best first.
+
+    Examples
+    --------
+    >>> available_devices()[-1]  # before it ``"cuda:0"`` and so on, or ``"mps"``
+    'cpu'
+    """
     names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         names.append("mps")
@@ -60,6 +66,11 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         else float32.
     device
         Where the network runs.
+
+    Raises
+    ------
+    ValueError
+        An unknown precision.
 
     Examples
     --------

@@ -16,7 +16,16 @@ TIMEOUT_S = 30
 
 
 class DownloadError(OSError):
-    """Weights that could not be fetched, and why."""
+    """Weights that could not be fetched, and why.
+
+    Examples
+    --------
+    >>> nowhere = HubFile("some/model", "V1.pt", "", "", hub="http://127.0.0.1:9")
+    >>> fetch(nowhere, Path(tempfile.mkdtemp()) / "V1.pt")
+    Traceback (most recent call last):
+    nimbus.model.download.DownloadError: http://127.0.0.1:9/some/model/resolve/main/V1.pt could
+        not be downloaded: ...
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,12 @@ class LoadedModel:
         Hash of the weights file that was read.
     source
         Its path.
+
+    Examples
+    --------
+    >>> model = load_model("nimbus-s")
+    >>> model.net.training, Path(model.source).name, model.sha256 == model.card.sha256
+    (False, 'nimbus-s.safetensors', True)
     """
 
     net: UNet
@@ -62,6 +68,18 @@ def load_model(name_or_path: str | Path, *, allow_unverified: bool = False) -> L
         A file that was refused, and why.
     DownloadError
         No connection, or it was lost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nimbus.model import make_predictor
+    >>> model = load_model("nimbus-s")
+    >>> model.card.name
+    'nimbus-s'
+    >>> side = 2 * model.card.multiple  # pixels of ``model.card.pixel_size_um``
+    >>> predictor = make_predictor(model.net, device="cpu")
+    >>> predictor.predict(np.zeros((1, 2, side, side), np.float32)).shape == (1, 1, side, side)
+    True
     """
     if is_path(name_or_path):
         return _loaded(Path(name_or_path).expanduser(), None)

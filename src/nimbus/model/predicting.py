@@ -21,6 +21,18 @@ class Predictor(ABC):
 
     Planes are float32, axes ``(n, 2, y, x)``: the scaled channel in [0, 1] and the mask plane.
     Height and width must be multiples of the card's `multiple`.
+
+    Examples
+    --------
+    >>> from nimbus.model import VIEWS, CallablePredictor
+    >>> left = CallablePredictor(lambda planes: planes[:, :1] * [1.0, 0.0])  # half of what it sees
+    >>> planes = np.ones((1, 2, 2, 2), np.float32)
+    >>> left.predict(planes)[0, 0]
+    array([[1., 0.],
+           [1., 0.]], dtype=float32)
+    >>> left.predict_views(planes, VIEWS)[0]
+    array([[0.5, 0.5],
+           [0.5, 0.5]], dtype=float32)
     """
 
     @abstractmethod

@@ -65,6 +65,15 @@ class NetPredictor(Predictor):
         Copies to the device and back; by default copies that wait.
     turned
         Networks that give what `network` makes of a view, turned back, without turning planes.
+
+    Examples
+    --------
+    >>> net = UNet(depth=2, root_filters=2).eval().requires_grad_(False)
+    >>> predictor = NetPredictor(net, torch.device("cpu"), batch_size=4)
+    >>> predictor.fitting(512 * 512)  # tiles of this size that it takes at once
+    4
+    >>> predictor.predict(np.zeros((6, 2, 8, 8), np.float32)).shape
+    (6, 1, 8, 8)
     """
 
     network: Network
@@ -184,6 +193,11 @@ def make_predictor(
     batch_size
         Pairs of planes at once.
 
+    Raises
+    ------
+    ValueError
+        An unknown precision, or a device that is not on this machine.
+
     Examples
     --------
     >>> predictor = make_predictor(UNet(depth=3, root_filters=4), device="cpu")
@@ -211,7 +225,27 @@ def _on_host(net: UNet, batch_size: int | None) -> NetPredictor:
 def predictor_of_all(
     net: UNet, *, device: str | None, precision: Precision, batch_size: int | None
 ) -> Predictor:
-    """:func:`make_predictor`; on all GPUs in turn where there are some and none is chosen."""
+    """:func:`make_predictor`; on all GPUs in turn where there are some and none is chosen.
+
+    Parameters
+    ----------
+    net, precision, batch_size
+        As in :func:`make_predictor`.
+    device
+        One device; None or ``"cuda"`` takes all GPUs, each for the tile that comes next.
+
+    Raises
+    ------
+    ValueError
+        An unknown precision, or a device that is not on this machine.
+
+    Examples
+    --------
+    >>> net = UNet(depth=2, root_filters=2).eval()
+    >>> one = predictor_of_all(net, device="cpu", precision="float32", batch_size=None)
+    >>> one.predict(np.zeros((1, 2, 8, 8), np.float32)).shape
+    (1, 1, 8, 8)
+    """
     chosen = choose_device(device)
     n_devices = torch.cuda.device_count() if chosen.type == "cuda" else 1
     names = [f"cuda:{k}" for k in range(n_devices)] if n_devices > 1 else [device]

@@ -68,16 +68,31 @@ REGISTERED = (
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One line of ``nimbus models``."""
+    """One line of ``nimbus models``.
+
+    Parameters
+    ----------
+    name, about
+        What it is called, and what it is.
+    available
+        ``"in the package"``, ``"downloaded"``, ``"not downloaded"`` or ``"missing"``.
+    pinned
+        Whether revision and hash of the weights are known.
+    card
+        None for weights that are not on this machine.
+
+    Examples
+    --------
+    >>> row = list_models()[0]
+    >>> row.name, row.available, row.pinned, row.card.name
+    ('nimbus-s', 'in the package', True, 'nimbus-s')
+    """
 
     name: str
     about: str
     available: str
-    """``"in the package"``, ``"downloaded"``, ``"not downloaded"`` or ``"missing"``."""
     pinned: bool
-    """Whether revision and hash of the weights are known."""
     card: ModelCard | None
-    """None for weights that are not on this machine."""
 
 
 def find(name: str) -> Registered:

@@ -21,7 +21,18 @@ COUNTER = "num_batches_tracked"
 
 
 class CheckpointError(ValueError):
-    """A weights file that was refused, and why."""
+    """A weights file that was refused, and why.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nimbus.model import load_checkpoint
+    >>> path = Path(tempfile.mkdtemp()) / "lesion.pt"
+    >>> torch.save({"contracting_layers.0.weight": torch.zeros(3)}, path)
+    >>> load_checkpoint(path)
+    Traceback (most recent call last):
+    nimbus.model.state.CheckpointError: ...
+    """
 
 
 def sha256_of(path: Path) -> str:

@@ -74,6 +74,11 @@ class UNet(nn.Module):
         times coarser than the planes, and the pixels of a place are inputs (and outputs) of
         their own. Height and width must be multiples of ``patch * 2 ** (depth - 1)``.
 
+    Raises
+    ------
+    ValueError
+        `depth` below 2, `root_filters` or `patch` below 1.
+
     Notes
     -----
     Names and shapes of the parameters are those of the published PyTorch network

@@ -30,6 +30,13 @@ class Calibration:
         Above 0; below 1 for a network that is too sure of itself.
     intercept
         Below 0 for one that calls too many cells positive.
+
+    Examples
+    --------
+    >>> milder = Calibration(slope=0.5, intercept=-0.4)
+    >>> logits = torch.tensor([-3.0, 0.0, 3.0])
+    >>> torch.sigmoid(logits), torch.sigmoid(milder.slope * logits + milder.intercept)
+    (tensor([0.0474, 0.5000, 0.9526]), tensor([0.1301, 0.4013, 0.7503]))
     """
 
     slope: float
@@ -69,6 +76,21 @@ def calibrate(
     Returns
     -------
     Slope and intercept, for :func:`folded`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nimbus.core.shards import open_shards, read_shard
+    >>> from nimbus.datasets import TileSettings, write_training_tiles
+    >>> from nimbus.model import load_model
+    >>> folder, few = tempfile.mkdtemp(), TileSettings(n_fields=1, n_channels=8, tile_size=32)
+    >>> write_training_tiles(folder, settings=few, show_progress_bar=False)
+    >>> held_out = TileSampler([read_shard(open_shards(folder), 0)])
+    >>> net = load_model("nimbus-s").net
+    >>> too_sure = folded(net, Calibration(slope=3.0, intercept=0.0))
+    >>> first, second = calibrate(net, held_out), calibrate(too_sure, held_out)
+    >>> round(first.slope / second.slope, 1)  # what was made 3 times as sure is taken back
+    3.0
     """
     batches = (b.to(device) for b in sampler.in_order(size=BATCH, every=every))
     if augment is not None:

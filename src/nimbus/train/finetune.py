@@ -48,6 +48,17 @@ class Finetuned:
         ``f1_at_0.5`` and ``cells``; NaN where one class is missing.
     best_step
         Step whose weights were kept; 0: those of the start, because none was better.
+
+    Examples
+    --------
+    >>> from nimbus.core.scalerule import ScaleRule
+    >>> card = ModelCard(
+    ...     name="lung", depth=3, root_filters=4, pixel_size_um=0.5, scale=ScaleRule(0.999)
+    ... )
+    >>> before, after = {"auroc": 0.91, "cells": 240}, {"auroc": 0.96, "cells": 240}
+    >>> tuned = Finetuned(Path("models/lung.safetensors"), card, before, after, best_step=120)
+    >>> f"{tuned.card.name}: AUROC {tuned.before['auroc']} to {tuned.after['auroc']}"
+    'lung: AUROC 0.91 to 0.96'
     """
 
     path: Path

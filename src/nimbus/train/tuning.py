@@ -54,6 +54,12 @@ class FinetuneSettings:
         Stop after so many measurements without a better one.
     seed
         Of the choice of held-out cells, the batches and the augmentation.
+
+    Examples
+    --------
+    >>> settings = FinetuneSettings(n_steps=1000, patience=8)
+    >>> settings.measure_every * settings.patience  # steps without gain after which it stops
+    160
     """
 
     n_steps: int = 400
