@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, get_args
 
 import dask.array as da
@@ -85,11 +86,12 @@ class FieldSource:
         return finite(part, self.channels[group], box, image_name=self.image_name, nan=self.nan)
 
     def channel_groups(self, at_least: int) -> Iterator[slice]:
-        """Groups of channels that lie in one chunk on disk, each of `at_least` if there are."""
-        n_channels = self.image.shape[0]
-        size = max(at_least, max(self.image.chunks[0], default=1))
-        for start in range(0, n_channels, size):
-            yield slice(start, min(start + size, n_channels))
+        """Groups of channels that are whole chunks on disk, each of `at_least` if there are."""
+        start = 0
+        for end in accumulate(self.image.chunks[0]):
+            if end - start >= at_least or start < end == self.image.shape[0]:
+                yield slice(start, end)
+                start = end
 
 
 def read_box(array: da.Array, box: Box, *, name: str, group: slice | None = None) -> AnyArray:
