@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from nimbus.core.shards import Source, write_index, write_shard  # noqa: E402
 from nimbus.train import FitSettings, RobustSettings, fit  # noqa: E402
-from nimbus.train.bootstrap import blended  # noqa: E402
+from nimbus.train.bootstrap import doubted  # noqa: E402
 from nimbus.train.checkpoint import load_state  # noqa: E402
 from nimbus.train.robust import Judgement, trusted_sources  # noqa: E402
 from nimbus.train.samples import Batch  # noqa: E402
@@ -20,6 +20,7 @@ from nimbus.train.selection import (  # noqa: E402
     thresholds,
     without,
 )
+from nimbus.train.targets import between  # noqa: E402
 
 from .conftest import drawn_tiles  # noqa: E402
 
@@ -145,7 +146,8 @@ def test_bootstrapping_aims_between_label_and_judge_unless_trusted_or_not_judged
     trusted = torch.tensor([False, True])
 
     def targets(source):
-        return blended(score, batch_of(labels, [source]), trusted, 0.25)[0].tolist()
+        batch = batch_of(labels, [source])
+        return between(batch.labels, doubted(score, batch, trusted), label_weight=0.25)[0].tolist()
 
     assert targets(0) == pytest.approx([1, 0.625, 0.675, 1])
     assert targets(1) == [1, 1, 0, 1]

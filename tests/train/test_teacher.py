@@ -12,7 +12,8 @@ from nimbus.core.shards import write_index, write_shard  # noqa: E402
 from nimbus.model import UNet  # noqa: E402
 from nimbus.train import FitSettings, RobustSettings, TeacherSettings, fit  # noqa: E402
 from nimbus.train.samples import Batch, TileSampler  # noqa: E402
-from nimbus.train.teacher import blended, enlarged, teacher_scores  # noqa: E402
+from nimbus.train.targets import between  # noqa: E402
+from nimbus.train.teacher import enlarged, heard, teacher_scores  # noqa: E402
 
 from .conftest import drawn_tiles  # noqa: E402
 
@@ -80,7 +81,7 @@ def test_a_label_and_a_score_are_weighed_and_an_unlabelled_cell_scores_as_the_te
     batch = dataclasses.replace(batch, labels=torch.tensor([[1, 0, -1, -1]]))
     score = torch.tensor([[0.5, 0.4, 0.9, torch.nan]])
 
-    seen, targets = blended(batch, score, label_weight=0.25)
+    seen, targets = heard(batch, score), between(batch.labels, score, label_weight=0.25)
 
     assert targets[0, :3].tolist() == pytest.approx([0.25 + 0.375, 0.3, 0.9])
     assert seen.labels.tolist() == [[1, 0, 0, -1]], "a cell that nobody judged stays undecided"

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .robust import RobustSettings, judged
 from .samples import Batch
+from .targets import between
 
 
 def bootstrapped(
@@ -30,20 +31,18 @@ def bootstrapped(
     settings
         Its `label_weight` is read.
     """
-    return blended(judged(judge, batch).score, batch, trusted, settings.label_weight)
+    score = doubted(judged(judge, batch).score, batch, trusted)
+    return between(batch.labels, score, label_weight=settings.label_weight)
 
 
-def blended(score: Tensor, batch: Batch, trusted: Tensor, label_weight: float) -> Tensor:
-    """Targets of :func:`bootstrapped` from the judge's scores.
+def doubted(score: Tensor, batch: Batch, trusted: Tensor) -> Tensor:
+    """The judge's scores; NaN for cells of trusted sources.
 
     Examples
     --------
-    >>> none = torch.zeros(1, 1, 1)
-    >>> batch = Batch(none, none, none.long(), torch.tensor([[1, 0]]), torch.tensor([0]))
-    >>> blended(torch.tensor([[0.5, 1.0]]), batch, torch.tensor([False]), 0.25)
-    tensor([[0.6250, 0.7500]])
+    >>> none = torch.zeros(2, 1, 1)
+    >>> batch = Batch(none, none, none.long(), torch.tensor([[1], [0]]), torch.tensor([0, 1]))
+    >>> doubted(torch.tensor([[0.5], [1.0]]), batch, torch.tensor([False, True])).tolist()
+    [[0.5], [nan]]
     """
-    label = batch.labels.float()
-    mixed = label_weight * label + (1 - label_weight) * score
-    usual = torch.isfinite(score) & ~trusted[batch.source][:, None]
-    return mixed.where(usual, label)
+    return score.masked_fill(trusted[batch.source][:, None], torch.nan)

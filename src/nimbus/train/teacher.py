@@ -18,6 +18,7 @@ from nimbus.model.unet import UNet
 
 from .loss import UNDECIDED, cell_means
 from .samples import Batch
+from .targets import between
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def taught(
     The batch, and targets ``(n, cell)``.
     """
     score = teacher_scores(teacher, enlarged(batch, settings.finer, teacher), dtype=dtype)
-    return blended(batch, score, label_weight=settings.label_weight)
+    return heard(batch, score), between(batch.labels, score, label_weight=settings.label_weight)
 
 
 def fingerprint(teacher: UNet) -> str:
@@ -91,26 +92,18 @@ def fingerprint(teacher: UNet) -> str:
     return known.hexdigest()
 
 
-def blended(batch: Batch, score: Tensor, *, label_weight: float) -> tuple[Batch, Tensor]:
-    """Labels and a teacher's scores together; a score is NaN where the teacher saw no interior.
+def heard(batch: Batch, score: Tensor) -> Batch:
+    """The batch with every cell decided of which there is a score; what it says is not read.
 
     Examples
     --------
     >>> none = torch.zeros(1, 1, 1)
-    >>> labels = torch.tensor([[1, 0, -1, -1]])
-    >>> batch = Batch(none, none, none.long(), labels, torch.tensor([0]))
-    >>> score = torch.tensor([[0.5, torch.nan, 0.75, torch.nan]])
-    >>> seen, targets = blended(batch, score, label_weight=0.5)
-    >>> seen.labels.tolist(), targets.tolist()
-    ([[1, 0, 0, -1]], [[0.75, 0.0, 0.75, -1.0]])
+    >>> batch = Batch(none, none, none.long(), torch.tensor([[1, -1, -1]]), torch.tensor([0]))
+    >>> heard(batch, torch.tensor([[0.5, 0.75, torch.nan]])).labels.tolist()
+    [[1, 0, -1]]
     """
-    decided, heard = batch.labels != UNDECIDED, torch.isfinite(score)
-    label = batch.labels.to(score.dtype)
-    both = label_weight * label + (1 - label_weight) * score
-    targets = torch.where(heard, torch.where(decided, both, score), label)
-    # The targets say what these cells are to score: 0 only tells the loss that they count.
-    labels = torch.where(heard & ~decided, 0, batch.labels)
-    return replace(batch, labels=labels), targets
+    new = torch.isfinite(score) & (batch.labels == UNDECIDED)
+    return replace(batch, labels=torch.where(new, 0, batch.labels))
 
 
 @torch.no_grad()
