@@ -32,6 +32,15 @@ def calibrated():
     return make
 
 
+@pytest.fixture
+def threads():
+    """Sets the number of threads; puts it back."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 def drawn_planes(n, height, width=None, *, seed=0):
     """Channel of bright grains and mask of blocks, ``(n, 2, height, width)``."""
     rng = np.random.default_rng(seed)

@@ -20,14 +20,6 @@ def inference():
         yield
 
 
-@pytest.fixture
-def threads():
-    """Sets the number of threads; puts it back."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(params=[1, 200, 10**6], ids=["small strips", "strips", "one strip"])
 def strips(request, monkeypatch):
     """Strips of two rows, of some, of all."""

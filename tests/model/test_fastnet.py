@@ -26,14 +26,6 @@ def inference():
         yield
 
 
-@pytest.fixture
-def threads():
-    """Sets the number of threads; puts it back."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def test_transforms_give_the_convolution_of_any_tile():
     outward, taps, inward = transforms()
     rng = np.random.default_rng(0)
