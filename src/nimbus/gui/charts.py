@@ -9,10 +9,9 @@ import numpy as np
 import panel as pn
 from bokeh.layouts import column, row
 from bokeh.models import BasicTicker, ColorBar, LinearColorMapper, Range1d, Spacer
-from matplotlib import colormaps
-from matplotlib.colors import Normalize, to_hex
 
 from nimbus.cluster.edits import NO_METACLUSTER
+from nimbus.cluster.profiles import capped_zscores
 from nimbus.data.profiles import Profiles
 
 from .blocks import Block, metacluster_block, node_block, profiles_of, tree_lines
@@ -30,9 +29,7 @@ from .style import (
     TREE_WIDTH,
     ZSCORE_COLORS,
 )
-
-GROUPS_WIDTH = 400
-"""Pixels of the heatmap of metaclusters."""
+from .view import ZSCORE_LIMIT
 
 UNKNOWN = "#c8ced4"
 """Of a node that belongs to no metacluster."""
@@ -106,7 +103,7 @@ class Charts:
             node, group = self._blocks(state)
             self.nodes.redraw_selection(node)
             self.groups.redraw_selection(group)
-        if state.view.layout in ("grid", "tree"):
+        if state.view.as_points:
             self._draw_points(state, anew=before is None or before.view.layout != state.view.layout)
 
     def _blocks(self, state: State) -> tuple[Block, Block]:
@@ -125,7 +122,7 @@ class Charts:
         self._above.height = COUNTS_HEIGHT + STRIP_HEIGHT + 4 + either * (TREE_HEIGHT + 2)
         set_counts_range((self.nodes, self.groups), float(profiles.counts.max()))
         self.tree.draw(tree_lines(profiles.marker_tree), n_markers)
-        points = state.view.layout in ("grid", "tree")
+        points = state.view.as_points
         self._columns.visible, self.points.root.visible = not points, points
 
     def _draw_points(self, state: State, *, anew: bool) -> None:
@@ -146,15 +143,24 @@ class Charts:
         )
 
     def _marker_colors(self, state: State) -> list[str]:
-        values = self._facts.nodes.means[:, self._facts.nodes.markers.index(state.view.marker)]
-        scaled = Normalize(*state.view.score_range, clip=True)(values)
-        return [to_hex(color) for color in colormaps["viridis"](np.asarray(scaled))]
+        """Of each node by the chosen marker, as the bar of colours has them."""
+        nodes, palette = self._facts.nodes, self.mapper.palette
+        there = nodes.counts > 0
+        values = nodes.means[:, nodes.markers.index(state.view.marker)].copy()
+        if state.view.zscore:
+            values[there] = capped_zscores(values[there, None], ZSCORE_LIMIT)[:, 0]
+        low, high = state.view.limits
+        share = np.clip((np.where(there, values, low) - low) / (high - low), 0, 1)
+        return [palette[int(k)] for k in share * (len(palette) - 1)]
 
     def _color(self, state: State) -> None:
         low, high = state.view.limits
         palette = ZSCORE_COLORS if state.view.zscore else SCORE_COLORS
         if self.mapper.palette != palette:
             self.mapper.palette = palette
+        title = "z-score" if state.view.zscore else "mean"
+        if self._bar.title != title:
+            self._bar.title = title
         self.mapper.update(low=low, high=high)
 
     def _metaclusters_within(self, metaclusters: list[int]) -> None:
@@ -164,13 +170,17 @@ class Charts:
 
     def _layout(self) -> Any:
         self._above = Spacer(height=COUNTS_HEIGHT + STRIP_HEIGHT + 4, width=TREE_WIDTH)
-        bar = ColorBar(
+        bar = self._bar = ColorBar(
             color_mapper=self.mapper,
             ticker=BasicTicker(desired_num_ticks=4),
             width=10,
             height=120,
             major_label_text_font=FONT,
             major_label_text_font_size="10.5px",
+            title_text_font=FONT,
+            title_text_font_size="10.5px",
+            title_text_font_style="normal",
+            title_standoff=4,
             background_fill_color=None,
             padding=4,
         )
@@ -181,7 +191,7 @@ class Charts:
         self._columns = row(left, self.nodes.root, sizing_mode="stretch_width", spacing=0)
         self.points.root.visible = False
         both = column(self._columns, self.points.root, sizing_mode="stretch_width")
-        self.groups.root.update(width=GROUPS_WIDTH, sizing_mode="fixed")
+        self.groups.root.sizing_mode = None  # it has a width
         whole = row(both, self.groups.root, sizing_mode="stretch_width", spacing=0)
         return pn.pane.Bokeh(whole, sizing_mode="stretch_width", margin=0)
 

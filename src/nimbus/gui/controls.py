@@ -134,5 +134,6 @@ def span(label: str, name: str, *, width: int) -> Any:
 
 def html(name: str, content: str = "", **more: Any) -> Any:
     """A piece of HTML; who fills it escapes what people wrote."""
-    given = {"margin": (0, 4), "sizing_mode": "stretch_width", "stylesheets": [TEXT]} | more
+    size = {} if "width" in more else {"sizing_mode": "stretch_width"}
+    given = {"margin": (0, 4), "stylesheets": [TEXT]} | size | more
     return Markup(object=content, css_classes=[name], **given)

@@ -55,7 +55,7 @@ class Editing:
         most = max(1, int((counts > 0).sum()))
         self.number = integer("Metaclusters", "number", width=82, end=most)
         self.recut = button("Cut again", "recut")
-        self.chosen = html("chosen", width=190, align="end", sizing_mode="fixed")
+        self.chosen = html("chosen", width=190, align="end")
         self._wire()
 
     @property

@@ -25,7 +25,7 @@ class Heading:
     def __init__(self, title: str, buttons: Any) -> None:
         self._title = title
         self.what = html("title-bar", align="center")
-        self.status = html("status", width=420, sizing_mode="fixed", align="center")
+        self.status = html("status", align="center")
         self.root = pn.Row(self.what, self.status, buttons, sizing_mode="stretch_width", margin=0)
 
     def tell(self, what: str, status: Status) -> None:

@@ -12,7 +12,7 @@ from bokeh.models import LinearColorMapper, Range1d
 from .blocks import Block
 from .heatmapdata import HeatmapData
 from .heatmapfigures import Named, heatmap_figures
-from .style import heat_height
+from .style import CHARACTER_WIDTH, GROUPS_MARGIN, groups_width, heat_height, shortened
 
 OnColumn = Callable[[int, int, bool], None]
 """Called with a column's number, the row of the marker (-1 outside) and whether shift was held."""
@@ -69,7 +69,10 @@ class Heatmap:
         if before is None or before.n_columns != n:
             self._places.update(start=0, end=n, reset_start=0, reset_end=n)
             self._places.bounds = (0, n)
-        self._name(list(markers) if self._named == "markers" else block.labels)
+        names = list(markers) if self._named == "markers" else block.labels
+        if names != self._names:  # where they change, Bokeh looks through all its models
+            self._names = names
+            self._name([shortened(name) for name in names])
 
     def redraw_selection(self, block: Block) -> None:
         """Show another selection of the same columns."""
@@ -77,14 +80,17 @@ class Heatmap:
         self._data.mark(block)
 
     def _name(self, names: list[str]) -> None:
-        """Names beside the values; where they change, Bokeh looks through all its models."""
-        if names == self._names:
-            return
-        self._names = names
-        heat = self.figures.heat
+        """Write names beside the values; those of columns in the room that a column has."""
+        heat, n = self.figures.heat, len(names)
         axis = heat.yaxis[0] if self._named == "markers" else heat.xaxis[0]
-        axis.ticker.ticks = [k + 0.5 for k in range(len(names))]
+        axis.ticker.ticks = [k + 0.5 for k in range(n)]
         axis.major_label_overrides = {k + 0.5: name for k, name in enumerate(names)}
+        if self._named == "columns":
+            self.root.width = groups_width(n)
+            room = (groups_width(n) - GROUPS_MARGIN) / n
+            across = max(map(len, names)) * CHARACTER_WIDTH < room
+            axis.major_label_orientation = "horizontal" if across else "vertical"
+            axis.major_label_text_font_size = f"{min(11, max(8, int(room) - 2))}px"
 
     def _tapped(self, event: Any) -> None:
         if self.block is None or event.x is None:

@@ -17,6 +17,7 @@ from bokeh.models import (
     LinearColorMapper,
     LogTicker,
     LogTickFormatter,
+    NoOverlap,
     PanTool,
     Range1d,
     ResetTool,
@@ -173,9 +174,10 @@ def _heat(data: HeatmapData, named: Named, mapper: LinearColorMapper, **frame: A
     made.toolbar.active_drag = select
     made.xaxis.ticker, made.yaxis.ticker = FixedTicker(), FixedTicker()
     made.xaxis.visible, made.yaxis.visible = named == "columns", named == "markers"
-    if named == "columns":
-        made.xaxis.major_label_orientation = "vertical"
-    else:
+    made.xaxis.major_label_policy = NoOverlap(
+        min_distance=0
+    )  # some names rather than none that can be read
+    if named == "markers":
         made.toolbar_location = "below"
     return made
 

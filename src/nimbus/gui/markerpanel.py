@@ -34,7 +34,7 @@ class MarkerPanel:
         self._shown: tuple[str, ...] = tuple(markers)
         self.plot = HistogramPlot()
         self.marker = select("Histogram of", "marker", width=150, options=markers)
-        self.color_by = radio({"by metacluster": False, "by this marker": True}, "color-by")
+        self.color_by = radio({"Nodes by metacluster": False, "by this marker": True}, "color-by")
         self.order = several("From top to bottom", "order", markers, width=150, size=8)
         self.up, self.down = button("▲ Up", "up"), button("▼ Down", "down")
         self.hide, self.show = button("Hide", "hide"), button("Show all", "show")
@@ -55,6 +55,7 @@ class MarkerPanel:
         """Show a state in which the markers stand in the order `shown`."""
         self._quiet = True
         self.marker.value, self.color_by.value = state.view.marker, state.view.by_marker
+        self.color_by.visible = state.view.as_points
         if tuple(shown) != self._shown:
             kept = [m for m in self.order.value if m in shown]
             self._shown = tuple(shown)
@@ -88,7 +89,7 @@ class MarkerPanel:
             self.alike,
             align="end",
         )
-        head = pn.Row(self.marker, pn.Column(self.legend, align="end"))
+        head = pn.Row(self.marker, pn.Column(self.legend, self.color_by, align="end", margin=0))
         return pn.Tabs(
             ("Histogram", pn.Column(head, pn.pane.Bokeh(self.plot.root), width=490)),
             ("Order of markers", pn.Row(self.order, buttons)),

@@ -27,7 +27,7 @@ LARGEST = 0.46
 """Radius of the node with most cells, in distances between neighbours."""
 
 PLOT_SIDE = 600
-"""Pixels."""
+"""Pixels, where there is room."""
 
 _TIP = f"""
 <div style="font: 12px {FONT}; color: {INK}"><b>node @node</b>
@@ -93,7 +93,7 @@ class NodePlot:
             "line": [
                 INK if m else ACCENT if h else "#ffffff" for m, h in zip(marked, hit, strict=True)
             ],
-            "width": np.where(marked | hit, 2.6, 0.6),
+            "width": np.where(marked, 2.6, np.where(hit, 1.8, 0.6)),
             "node": own,
             "group": [groups[int(k)] for k in own],
             "cells": self._counts[own],
@@ -127,8 +127,9 @@ class NodePlot:
             name="nodes-plot",
             x_range=Range1d(-1, 1),
             y_range=Range1d(1, -1),
-            frame_width=PLOT_SIDE,
-            frame_height=PLOT_SIDE,
+            aspect_ratio=1,
+            sizing_mode="stretch_width",
+            max_width=PLOT_SIDE,
             tools=tools,
             toolbar_location="below",
         )

@@ -18,6 +18,7 @@ from .rightclick import right_clicks
 from .sheets import card, sheet, top_bar
 from .showing import Showing
 from .state import State
+from .style import counted
 from .ticks import Ticks
 from .tissuepanel import TissuePanel
 from .window import present
@@ -94,11 +95,10 @@ class Page:
 
     def _refresh_status(self) -> None:
         facts = self.desk.facts
-        n_nodes = int((facts.nodes.counts > 0).sum())
-        what = (
-            f"{facts.title} · {n_nodes} nodes in {len(self.state.clusters.names)} metaclusters · "
-            f"{int(facts.nodes.counts.sum()):,} cells"
-        )
+        nodes = counted(int((facts.nodes.counts > 0).sum()), "node")
+        groups = counted(len(self.state.clusters.names), "metacluster")
+        cells = counted(int(facts.nodes.counts.sum()), "cell")
+        what = f"{facts.title} · {nodes} in {groups} · {cells}"
         self.heading.tell(what, self.desk.saving.status)
 
     def _on_node(self, node: int, row: int, held: bool) -> None:
@@ -145,7 +145,7 @@ def _layout(page: Page) -> Any:
             pn.FlexBox(
                 *page.editing.steps, *page.showing.finding, align_items="flex-end", margin=0
             ),
-            page.notice.root,
+            pn.Row(page.notice.root, page.showing.found, margin=0, sizing_mode="stretch_width"),
         ),
         pn.Row(_charts(page), _side(page), sizing_mode="stretch_width", margin=0),
         keys(page.on_key),

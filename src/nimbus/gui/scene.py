@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from nimbus._types import BoolArray, FloatArray, IntArray
 
@@ -150,7 +151,8 @@ def point_scene(
     share = np.sqrt(shape[0] * shape[1] / max(1, pixel.size))
     radius = int(np.clip(share / 4, 0, 4))
     extent = (left, left + shape[1] * side, top, top + shape[0] * side)
-    return PointScene(np.log1p(density).astype(np.float32), extent, pixel, nodes[seen], radius)
+    bright = maximum_filter(np.log1p(density).astype(np.float32), size=2 * radius + 1)
+    return PointScene(bright, extent, pixel, nodes[seen], radius)
 
 
 def brightness(values: FloatArray) -> tuple[float, float]:

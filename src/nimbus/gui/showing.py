@@ -32,10 +32,10 @@ class Showing:
         self._quiet = False
         self.zscore = radio({"Mean score": False, "Z-score": True}, "zscore")
         self.layout = radio(LAYOUT_NAMES, "layout")
-        self.search = text("Search", "search", hint="node, metacluster, marker", width=165)
+        self.search = text("Search", "search", hint="node, name, marker", width=165)
         self.select_found = button("Select found", "select-found")
-        self.found = html("found", width=130, align="end", sizing_mode="fixed")
-        self.limits = span("Colours", "limits", width=180)
+        self.found = html("found", width=300, height=18)
+        self.limits = span("Colours", "limits", width=150)
         self.zscore.param.watch(lambda e: self._view(lambda v: v.with_zscore(e.new)), "value")
         self.layout.param.watch(lambda e: self._view(lambda v: v.with_layout(e.new)), "value")
         self.search.param.watch(lambda e: self._view(lambda v: v.with_search(e.new)), "value_input")
@@ -51,7 +51,7 @@ class Showing:
     @property
     def finding(self) -> tuple[Any, ...]:
         """What looks for a text."""
-        return self.search, self.select_found, self.found
+        return self.search, self.select_found
 
     def refresh(self, state: State) -> None:
         """Show a state."""
@@ -98,4 +98,4 @@ def _told(state: State) -> str:
     nodes, markers = len(state.found_nodes()), state.found_markers()
     told = [f"{nodes} node{'s' * (nodes != 1)}"] + [escape(m) for m in markers[:2]]
     more = " …" if len(markers) > 2 else ""
-    return f'<span class="faint">{", ".join(told)}{more}</span>'
+    return f'<div class="faint" style="text-align: right">{", ".join(told)}{more}</div>'

@@ -17,6 +17,15 @@ FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, sans-serif"
 NAMES_WIDTH, TREE_WIDTH = 78, 46
 """Pixels for the names of markers, and for their tree."""
 
+NAME_LENGTH = 24
+"""Characters of a name beside a heatmap; the pointer tells the whole name."""
+
+CHARACTER_WIDTH = 7
+"""Pixels of a character in a name, at the most."""
+
+GROUPS_MARGIN = 64
+"""Pixels beside the columns of metaclusters, for the bar of colours."""
+
 COUNTS_HEIGHT, STRIP_HEIGHT, TREE_HEIGHT = 78, 34, 46
 MARKER_HEIGHTS = (14, 38)
 """Least and largest height of a marker."""
@@ -89,6 +98,28 @@ TEXT = f"""
 .failed::before {{ background: #c92a2a; }}
 .failed {{ color: #b42318; font-weight: 600; }}
 """
+
+
+def groups_width(n_metaclusters: int) -> int:
+    """Width of the heatmap of metaclusters: wide enough that names fit below, to a limit.
+
+    Examples
+    --------
+    >>> groups_width(14), groups_width(40), groups_width(90)
+    (400, 504, 560)
+    """
+    return int(np.clip(GROUPS_MARGIN + 11 * n_metaclusters, 400, 560))
+
+
+def shortened(name: str) -> str:
+    """A name as it fits beside a heatmap: of a long one both ends, where names differ.
+
+    Examples
+    --------
+    >>> shortened("CD8"), shortened("Histone H3 (tri methyl K27) C36B11")
+    ('CD8', 'Histone H3 (t…27) C36B11')
+    """
+    return name if len(name) <= NAME_LENGTH else f"{name[:13]}…{name[-10:]}"
 
 
 def counted(n: int, what: str) -> str:

@@ -82,6 +82,11 @@ class View:
         return tuple(m for m in self.markers if m not in self.hidden)
 
     @property
+    def as_points(self) -> bool:
+        """Whether nodes are points, on the grid or on the tree, and not columns."""
+        return self.layout in ("grid", "tree")
+
+    @property
     def limits(self) -> tuple[float, float]:
         """Values of the first and of the last colour."""
         return self.zscore_range if self.zscore else self.score_range

@@ -27,11 +27,11 @@ KINDS = {name: name.replace(" ", "-") for name in JUDGEMENTS}
 
 
 SHEET = """
-.bar > div { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: 7px; }
+.bar > div { display: flex; flex-wrap: wrap; gap: 5px; margin-bottom: 7px; }
 .action {
-  font: 600 13px Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; cursor: pointer;
+  font: 600 12px Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; cursor: pointer;
   border-radius: 6px; border: 1px solid #c3ccd5; background: white; color: #1f2933;
-  padding: 8px 7px; display: inline-flex; align-items: center; gap: 6px;
+  padding: 8px 6px; display: inline-flex; align-items: center; gap: 5px; white-space: nowrap;
 }
 .action:hover { background: #eef2f5; }
 .action kbd {

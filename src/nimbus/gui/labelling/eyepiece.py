@@ -16,7 +16,7 @@ from .state import State
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A cell in its field, the marker, and the channel over it, if the field has that."""
+    """A cell in its field, the marker, and the channel over it, if there is one."""
 
     cell: int
     field: str
@@ -82,7 +82,8 @@ class Eyepiece:
             return None
         field = self._microscope.field(state.cell)
         there = self._microscope.tissue.channels(field)
-        second = look.second if look.second in there else None
+        over = look.second in there and look.second != state.marker  # not the marker on itself
+        second = look.second if over else None
         return Seen(state.cell, field, state.marker, second)
 
     def _go_to(self, seen: Seen, before: Seen | None) -> None:

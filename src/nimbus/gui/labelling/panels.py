@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nimbus.data.annotations import NEGATIVE, POSITIVE
-from nimbus.gui.style import TEXT
+from nimbus.gui.style import TEXT, counted
 
 from .desk import Desk, Facts
 from .state import State
@@ -23,14 +23,18 @@ ORDERED = {"uncertain": "least certain first", "disagreement": "scores against m
 PROGRESS = (
     TEXT
     + """
+.all { max-height: 340px; overflow-y: auto; }
 .progress { border-collapse: collapse; width: 100%; font-size: 12.5px; }
 .progress td, .progress th { padding: 3px 6px; }
+.progress .marker {
+  max-width: 130px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+}
 .progress th { color: #66727f; font-weight: 500; font-size: 11px; }
 .progress .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .progress .track { width: 45%; }
 .progress .full { background: #e6eaee; border-radius: 4px; height: 7px; }
 .progress .done { background: #27455c; border-radius: 4px; height: 7px; }
-.progress .now { background: #fff6d6; }
+.progress .now td { background: #fff6d6; position: sticky; top: 0; bottom: 0; }
 .progress .now .marker { font-weight: 650; }
 .progress .plus { color: #b93c0b; }
 .progress .minus { color: #27455c; }
@@ -55,7 +59,7 @@ def progress(state: State) -> str:
         share = 100 * min(1.0, n / max(1, wanted))
         now = ' class="now"' if marker == state.marker else ""
         rows.append(
-            f'<tr{now}><td class="marker">{escape(marker)}</td>'
+            f'<tr{now}><td class="marker" title="{escape(marker)}">{escape(marker)}</td>'
             f'<td class="track"><div class="full"><div class="done" style="width:{share:.0f}%">'
             f'</div></div></td><td class="n">{n} / {wanted}</td>'
             f'<td class="n plus">{own[POSITIVE] or ""}</td>'
@@ -63,7 +67,7 @@ def progress(state: State) -> str:
         )
     names = ("", "", "judged", "+", "-")
     head = "<tr>" + "".join(f'<th class="n">{name}</th>' for name in names) + "</tr>"
-    return f'<table class="progress">{head}{"".join(rows)}</table>'
+    return f'<div class="all"><table class="progress">{head}{"".join(rows)}</table></div>'
 
 
 def cell_text(facts: Facts, state: State, *, score: bool) -> str:
@@ -109,9 +113,9 @@ def agreement_text(desk: Desk, marker: str) -> str:
         if row["marker"] in (marker, "all") and me in (row["first"], row["second"]):
             other = str(row["second"] if row["first"] == me else row["first"])
             what = "all markers" if row["marker"] == "all" else marker
-            kappa = float(row["kappa"])
+            kappa, n = float(row["kappa"]), int(row["n_decided"])
             told = f"{kappa:.2f}" if np.isfinite(kappa) else "unknown"
             lines.append(
-                f"{escape(what)}, with {escape(other)}: kappa {told} ({row['n_decided']} cells)"
+                f"{escape(what)}, with {escape(other)}: kappa {told} ({counted(n, 'cell')})"
             )
     return "<br>".join(lines)

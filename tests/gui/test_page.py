@@ -1,0 +1,67 @@
+"""Both pages as Bokeh has them, without a browser."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("panel")
+pytest.importorskip("bokeh")
+
+from bokeh.core.validation import check_integrity
+
+import nimbus
+from nimbus.gui.controls import html
+from nimbus.gui.opening import Request, desk_of
+from nimbus.gui.page import Page, build
+
+
+@pytest.fixture
+def sdata():
+    made = nimbus.datasets.tissue(shape=(64, 64), markers=["CD3", "CD20"], random_state=0)
+    table = made.tables["table"]
+    table.layers["nimbus"] = np.clip(table.X / table.X.max(axis=0), 0, 1)
+    nimbus.tl.cluster(made, grid=(3, 3), n_metaclusters=3)
+    return made
+
+
+def complaints(layout):
+    return [issue.text for issue in check_integrity(layout.get_root().references()).warning]
+
+
+def test_bokeh_has_nothing_to_complain_of(sdata):
+    assert complaints(html("x", width=9, sizing_mode="fixed")), "proves nothing: it never complains"
+    assert complaints(build(desk_of(sdata, Request("nimbus")))) == []
+    assert complaints(nimbus.gui.review(sdata, annotator="ada", n_cells=2)) == []
+
+
+def test_points_are_coloured_by_the_marker_as_the_bar_of_colours_says(sdata):
+    page = Page(desk_of(sdata, Request("nimbus")))
+    charts, nodes = page.charts, page.desk.facts.nodes
+    page.do(lambda s: s.shown(s.view.with_layout("grid").with_marker("CD20")))
+    by_group = list(charts.points.circles.data["color"])
+    assert set(by_group) == set(page.state.clusters.colors.values())
+    assert page.markers.color_by.visible
+
+    page.markers.color_by.value = True
+    palette = charts.mapper.palette
+    place = [palette.index(color) for color in charts.points.circles.data["color"]]
+    means = nodes.means[charts.points.nodes, nodes.markers.index("CD20")]
+    np.testing.assert_array_equal(place, (means * 255).astype(int))
+
+    page.do(lambda s: s.shown(s.view.with_zscore(True).with_limits(-1, 1)))
+    palette = charts.mapper.palette
+    place = [palette.index(color) for color in charts.points.circles.data["color"]]
+    scores = np.clip((means - means.mean()) / means.std(), -1, 1)
+    np.testing.assert_array_equal(place, ((scores + 1) / 2 * 254).astype(int))
+    page.do(lambda s: s.shown(s.view.with_layout("metaclusters")))
+    assert not page.markers.color_by.visible
+
+
+def test_long_names_are_shortened_and_short_ones_stand_across(sdata):
+    page = Page(desk_of(sdata, Request("nimbus")))
+    heat = page.charts.groups.figures.heat
+    page.refresh()
+    assert heat.xaxis[0].major_label_orientation == "horizontal"
+    page.do(lambda s: s.rename(0, "exhausted CD8+ T cells, PD-1+ TIM-3+, at the tumour border"))
+    assert heat.xaxis[0].major_label_orientation == "vertical"
+    drawn = set(heat.xaxis[0].major_label_overrides.values())
+    assert drawn == {"exhausted CD8…our border", "1", "2"}
