@@ -9,11 +9,14 @@ from nimbus.engine.run import default_jobs, run_ordered
 
 
 def test_results_come_in_the_order_of_the_items_whichever_finished_first():
-    done = []
+    done, second = [], threading.Event()
 
     def slow_first(item):
-        time.sleep(0.05 if item == 0 else 0)
+        if item == 0:
+            assert second.wait(60)
         done.append(item)
+        if item == 1:
+            second.set()
         return item * 10
 
     results = list(run_ordered(slow_first, range(6), n_jobs=3))
@@ -46,10 +49,15 @@ def test_the_error_of_a_task_names_its_item_and_stops_the_rest():
 
 
 def test_closing_early_leaves_no_thread():
+    def own_threads():
+        return {t for t in threading.enumerate() if t.name.startswith("nimbus")} - before
+
+    before = set(threading.enumerate())
     results = run_ordered(lambda item: item, range(50), n_jobs=2)
     next(results)
+    assert own_threads(), "proves nothing: there were no threads"
     results.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("nimbus")]
+    assert not own_threads()
 
 
 def test_jobs_must_be_at_least_one():

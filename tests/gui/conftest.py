@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import nimbus
+from support.person import LIMIT_S
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 TOKEN = "a-token-for-tests"
@@ -48,7 +49,9 @@ def chromium():
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = started.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=1000 * LIMIT_S
+        )
         yield browser
         browser.close()
 
@@ -71,7 +74,7 @@ class Served:
 
     def stop(self):
         self.process.terminate()
-        rest, _ = self.process.communicate(timeout=60)
+        rest, _ = self.process.communicate(timeout=LIMIT_S)
         return rest
 
 

@@ -56,7 +56,7 @@ def test_a_person_edits_reloads_and_finds_everything_again(chromium, served, sto
     person.rename("1", "T cell <b>")
     person.call("2", "lonely")
     person.wait(lambda: "'lonely' is taken" in person.text("problem"))
-    assert person.page.locator(".rename button").is_disabled()
+    person.wait(lambda: person.page.locator(".rename button").is_disabled())
     assert person.names().count("lonely") == 1
 
     # undo takes the name back, redo brings it again, the keys do the same
@@ -114,13 +114,12 @@ def test_the_view_search_tissue_and_export(chromium, served, tmp_path):
     person = Person(chromium).open(served.url)
 
     # a cell in the tissue tells its node
-    left, top, width, height = person.frame("tissue-plot")
+    left, top, width, height = person.settled("tissue-plot")
     for k in range(1, 40):  # some place has a cell
         person.page.mouse.click(left + width * (0.2 + 0.015 * k), top + height / 2)
-        person.page.wait_for_timeout(150)
-        if "1 node" in person.text("chosen"):
+        if person.happens(lambda: "1 node" in person.text("chosen"), limit_s=1):
             break
-    assert "1 node" in person.text("chosen")
+    person.wait(lambda: "1 node" in person.text("chosen"))
     person.page.keyboard.press("Escape")
     person.wait(lambda: "Nothing is selected" in person.text("chosen"))
 
@@ -142,15 +141,14 @@ def test_the_view_search_tissue_and_export(chromium, served, tmp_path):
     person.wait(lambda: person.page.locator(".show button").is_enabled())
 
     # a box over the metaclusters selects their nodes
-    for _ in range(10):  # a figure that is being laid out anew does not see the mouse
+    for seconds in range(2, 12):  # a figure that is being laid out anew does not see the mouse
         person.page.keyboard.press("Escape")
-        left, top, width, height = person.frame("nodes-heat")
+        left, top, width, height = person.settled("nodes-heat")
         person.page.mouse.move(left + 5, top + 20)
         person.page.mouse.down()
         person.page.mouse.move(left + width - 5, top + 60, steps=5)
         person.page.mouse.up()
-        person.page.wait_for_timeout(1500)
-        if "100.0%" in person.text("chosen"):
+        if person.happens(lambda: "100.0%" in person.text("chosen"), limit_s=seconds):
             break
     assert "100.0%" in person.text("chosen")
 

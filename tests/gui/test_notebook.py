@@ -56,11 +56,10 @@ class Reader(Person):
             super()._hear(message)
 
     def open(self, url):
-        self.page.set_default_timeout(120_000)
         self.page.set_viewport_size({"width": 1500, "height": 2200})  # all cells without scrolling
         self.page.goto(f"{url}/doc/tree/page.ipynb?token={TOKEN}")
         # JupyterLab says "idle" before there is a kernel, and may lose what is run then
-        self.wait(lambda: self.kernels(url) == ["idle"], limit_s=120)
+        self.wait(lambda: self.kernels(url) == ["idle"], limit_s=IMPORTS_S)
         self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
         return self
 
@@ -76,18 +75,14 @@ class Reader(Person):
         for _ in range(20):  # keys that come while the notebook opens are lost
             self.page.locator(".jp-CodeCell .cm-content").nth(cell).click()
             self.page.keyboard.press("Control+Enter")
-            self.page.wait_for_timeout(2000)
-            if prompt.inner_text() != before:
+            if self.happens(lambda: prompt.inner_text() != before, limit_s=5):
                 break
         self.wait(lambda: re.fullmatch(r"\[\d+\]:", prompt.inner_text()), limit_s=IMPORTS_S)
 
     def wait_for_the_page(self):
         """Until the figures are there, and the notebook has laid them out."""
         super().wait_for_the_page()
-        places = []
-        while len(places) < 10 or len(set(places[-10:])) > 1:
-            places.append(tuple(self.frame("metaclusters-heat") or ()))
-            self.page.wait_for_timeout(200)
+        self.settled("metaclusters-heat", looks=20)
 
     def select(self, group, answer):
         """Click on a metacluster, once: a kernel that is at work answers later."""

@@ -22,6 +22,8 @@ from nimbus.gui.server import Address, make_server
 
 TOKEN = "a-token-for-tests"
 
+AsyncHTTPClient.configure(None, defaults={"connect_timeout": 180, "request_timeout": 180})
+
 
 @pytest.fixture(scope="module")
 def desk():

@@ -1,5 +1,8 @@
 """A person who uses the page on metaclusters in a browser."""
 
+LIMIT_S = 180
+"""How long a person waits for the page, on a machine that may be at other work."""
+
 # Where the frame of a figure is on the screen.
 FRAME = """name => {
   for (const document of Bokeh.documents) {
@@ -23,7 +26,7 @@ class Person:
     def __init__(self, browser):
         self.complaints = []
         self.page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(1000 * LIMIT_S)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._see)
@@ -35,7 +38,16 @@ class Person:
 
     def wait_for_the_page(self):
         self.page.wait_for_selector(".title-bar")
-        self.wait(lambda: self.frame("metaclusters-heat") is not None)
+        self.settled("metaclusters-heat")
+
+    def settled(self, name, *, looks=3):
+        """Where the frame of a figure is, when it has been in one place for some looks."""
+        places = []
+        while len(places) < looks or None in places or len(set(places)) > 1:
+            frame = self.frame(name)
+            places = [*places, frame and tuple(frame)][-looks:]
+            self.page.wait_for_timeout(100)
+        return places[-1]
 
     def _hear(self, message):
         if "view was already destroyed" in message.text:
@@ -47,12 +59,18 @@ class Person:
         if not request.url.startswith(("http://127.0.0.1", "data:", "blob:")):
             self.complaints.append(f"asked {request.url}")
 
-    def wait(self, condition, *, limit_s=45):
-        """Until it holds; what the page shows follows a click by some milliseconds."""
+    def happens(self, condition, *, limit_s):
+        """Whether it comes to hold; what the page shows follows a click by some milliseconds."""
         for _ in range(10 * limit_s):
             if condition():
-                return
+                return True
             self.page.wait_for_timeout(100)
+        return False
+
+    def wait(self, condition, *, limit_s=LIMIT_S):
+        """Until it holds."""
+        if self.happens(condition, limit_s=limit_s):
+            return
         there = self.page.locator(".message").count() > 0  # to ask for its text would wait for it
         told = self.text("message") if there else "nothing"
         raise AssertionError(f"it did not happen; the page says {told!r}")
@@ -80,7 +98,7 @@ class Person:
         return self.page.locator(f".{name}").first.evaluate(TEXT).strip()
 
     def click_column(self, block, label, **more):
-        left, top, width, height = self.frame(f"{block}-heat")
+        left, top, width, height = self.settled(f"{block}-heat")
         labels = self.source(f"{block}-counts", "label")
         x = left + width * (labels.index(label) + 0.5) / len(labels)
         self.page.mouse.click(x, top + height / 2, **more)

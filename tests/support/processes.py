@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _HOLD = """
-import sys, time
+import sys
 from nimbus._claim import claimed
 with claimed(sys.argv[1]):
     print("mine", flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until the test is over
 """
 
 
@@ -21,15 +21,17 @@ with claimed(sys.argv[1]):
 def held_by_another(folder: Path) -> Iterator[int]:
     """Another process claims `folder`; gives its id, and kills it at the end."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert holder.stdout.readline() == "mine\n"
         yield holder.pid
     finally:
         holder.kill()
-        holder.wait()
-        holder.stdout.close()
+        holder.communicate()
 
 
 def draws_a_lot(folder: Path, n_lots: int) -> bool:

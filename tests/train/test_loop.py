@@ -145,7 +145,7 @@ def test_a_killed_training_resumes_to_the_same_weights(shards, tmp_path):
     import sys
     import time
 
-    settings = dataclasses.replace(TINY, n_steps=400, checkpoint_minutes=0.0)
+    settings = dataclasses.replace(TINY, n_steps=100_000, checkpoint_minutes=0.0)
     script = (
         "import sys, torch; from nimbus.train import FitSettings, fit; torch.set_num_threads(1); "
         f"fit(sys.argv[1], sys.argv[2], settings={settings!r}, show_progress_bar=False)"
@@ -154,7 +154,7 @@ def test_a_killed_training_resumes_to_the_same_weights(shards, tmp_path):
         [sys.executable, "-c", script, str(shards), str(tmp_path / "a")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    log, deadline = tmp_path / "a" / "log.csv", time.monotonic() + 100
+    log, deadline = tmp_path / "a" / "log.csv", time.monotonic() + 600
     while not (log.exists() and log.read_text().count("\n") > 4):
         assert process.poll() is None, "it ended before it was killed"
         assert time.monotonic() < deadline
@@ -162,9 +162,9 @@ def test_a_killed_training_resumes_to_the_same_weights(shards, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     killed_at = load_state(tmp_path / "a" / "checkpoint.pt").step
-    n_steps = killed_at + 6  # an unbroken training of 400 steps would take too long
+    n_steps = killed_at + 6  # an unbroken training of all steps would take too long
 
-    assert 0 < killed_at < 400
+    assert killed_at > 0
     resumed = run(shards, tmp_path / "a", settings, resume=True, stop_after=n_steps)
     whole = run(shards, tmp_path / "b", dataclasses.replace(settings, checkpoint_minutes=9.0),
                 stop_after=n_steps)  # fmt: skip

@@ -34,9 +34,10 @@ SCRIPT = """
 def in_two_processes(tmp_path, shards, out):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT).format(settings=repr(SETTINGS)))
-    rendezvous = {
-        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
-        "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1",
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    rendezvous = {  # as of torchrun: its store listens before there is a process to find it
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1",
     }  # fmt: skip
     running = [
         subprocess.Popen(
@@ -47,16 +48,8 @@ def in_two_processes(tmp_path, shards, out):
         )
         for rank in range(2)
     ]
-    errors = [process.communicate(timeout=120)[1] for process in running]
+    errors = [process.communicate(timeout=600)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], "\n".join(errors)
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def test_two_processes_give_the_weights_of_one(shards, tmp_path):

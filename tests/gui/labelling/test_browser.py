@@ -4,9 +4,20 @@ import pytest
 import spatialdata
 
 from nimbus.io import read_gold
+from support.person import LIMIT_S
 
 pytest.importorskip("panel")
 pytest.importorskip("playwright.sync_api")
+
+
+SHOWN = """() => {
+  for (const document of Bokeh.documents) {
+    for (const model of document._all_models.values()) {
+      const shown = model.attributes.data?.attributes?.shown
+      if (shown != null) return shown
+    }
+  }
+}"""
 
 
 def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, store, serve):
@@ -15,13 +26,20 @@ def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, s
     served = serve(store, *options)
     complaints = []
     page = chromium.new_page(viewport={"width": 1100, "height": 900})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(1000 * LIMIT_S)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
+    seen = [""]
+
     def left(n):
+        """Until so many are left, and the next cell can be judged: that is told last."""
         page.locator(".left-text").get_by_text(f"{n} left of CD8").wait_for()
+        while (shown := page.evaluate(SHOWN)) == seen[-1]:
+            page.wait_for_timeout(20)
+        seen.append(shown)
 
     page.goto(served.url)
+    page.locator("button.positive").wait_for()  # from here on keys are heard
     left(5)
     page.keyboard.press("p")
     left(4)
@@ -41,7 +59,7 @@ def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, s
     page.wait_for_timeout(300)
     assert read_gold(file)["label"].tolist() == ["positive", "undetermined", "negative"]
     page.reload()
-    left(2)
+    page.locator(".left-text").get_by_text("2 left of CD8").wait_for()
     assert complaints == []
     rest = served.stop()
     assert "layer 'gold'" in rest
