@@ -106,11 +106,26 @@ def test_ids_beyond_32_bits_stay_apart():
     assert joined.ids.tolist() == [5, far]
 
 
-@pytest.mark.parametrize("odd", [0.1, 2.0**24 + 1, 1e300, 1e-300, np.nan])
-def test_sums_are_halved_only_where_no_bit_changes(odd):
-    whole = np.array([0.0, 3.0, 2.0**24])
-    assert lean(whole).dtype == np.float32
-    assert lean(np.append(whole, odd)).dtype == np.float64
+@pytest.mark.parametrize(
+    ("largest", "kind"),
+    [(2**16 - 1, np.uint16), (2**16, np.uint32), (2**32 - 1, np.uint32), (2**32, np.float32),
+     (2**32 + 1, np.float64), (0.5, np.float32), (-1, np.float32), (0.1, np.float64),
+     (-(2**24) - 1, np.float64), (1e300, np.float64), (1e-300, np.float64), (np.nan, np.float64)],
+)  # fmt: skip
+def test_sums_are_held_in_the_fewest_bytes_in_which_no_bit_changes(largest, kind):
+    values = np.array([0.0, 3.0, largest])
+    held = lean(values)
+    assert held.dtype == kind
+    np.testing.assert_array_equal(held.astype(float), values)
+
+
+def test_sums_of_tiles_in_different_types_add_up_as_floats():
+    tiles = [CellSums(np.array([1, 2]), {"area": np.array([2.0**16 - 1, more])})
+             for more in (5.0, 2.0**32 - 1, 0.1)]  # fmt: skip
+    held = held_of(tiles)
+    assert [part.dtype for part in held.sums["area"]] == [np.uint16, np.uint32, np.float64]
+    (total,) = held.joined().finished(("area",), lambda sums: (sums["area"],))
+    assert total.tolist() == [3 * (2.0**16 - 1), 5.0 + (2.0**32 - 1) + 0.1]
 
 
 def test_many_small_arrays_lie_in_few_large_ones():

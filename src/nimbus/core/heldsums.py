@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._types import AnyArray, FloatArray, IntArray
+from nimbus._types import AnyArray, IntArray
 
 from .cellsums import CellSums
 
@@ -19,6 +19,9 @@ Totals: TypeAlias = dict[str, NDArray[np.float64]]
 
 SMALLEST_SLAB, LARGEST_SLAB = 2**16, 2**25
 """Bytes. Memory of the largest goes back to the system at once, whatever lies beside it."""
+
+LEAN = (np.uint16, np.uint32, np.float32)
+"""Types of fewer bytes than float64. Sums of the bright pixels of a cell need more than float32."""
 
 SMALLEST_BLOCK, MOST_BLOCKS = 2**16, 32
 """Cells that are joined at once: so many at least, and at most so many times."""
@@ -65,7 +68,7 @@ class HeldSums:
     """
 
     parts: list[IntArray] = field(default_factory=list)
-    sums: dict[str, list[FloatArray]] = field(default_factory=dict)
+    sums: dict[str, list[AnyArray]] = field(default_factory=dict)
     _slabs: dict[str, Slabs] = field(default_factory=dict)
 
     def add(self, tile: CellSums) -> None:
@@ -107,12 +110,12 @@ class JoinedSums:
 
     ids: NDArray[np.int64]
     parts: Sequence[IntArray]
-    sums: dict[str, list[FloatArray]]
+    sums: dict[str, list[AnyArray]]
     bounds: NDArray[np.intp]
     edges: NDArray[np.int32]
 
     @classmethod
-    def of(cls, parts: Sequence[IntArray], sums: dict[str, list[FloatArray]]) -> JoinedSums:
+    def of(cls, parts: Sequence[IntArray], sums: dict[str, list[AnyArray]]) -> JoinedSums:
         """The ids of all parts, sorted once."""
         every = np.concatenate(parts)
         every.sort()
@@ -153,7 +156,7 @@ class JoinedSums:
                 whole[rows] = values
         return out
 
-    def _blocks(self, sums: dict[str, list[FloatArray]]) -> Iterator[tuple[slice, Totals]]:
+    def _blocks(self, sums: dict[str, list[AnyArray]]) -> Iterator[tuple[slice, Totals]]:
         """Sums of some cells after the other, each cell in the order of the parts.
 
         The order is part of the contract: the same parts in the same order give the same bits,
@@ -171,17 +174,22 @@ class JoinedSums:
             yield slice(first, last), totals
 
 
-def lean(values: NDArray[np.float64]) -> FloatArray:
-    """`values` in half the bytes where none of them changes: counts, and sums of whole numbers.
+def lean(values: NDArray[np.float64]) -> AnyArray:
+    """`values` in the fewest bytes in which none changes: counts, and sums of whole numbers.
 
     Examples
     --------
-    >>> lean(np.array([3.0, 70000.0])).dtype, lean(np.array([3.0, 0.1])).dtype
+    >>> lean(np.array([3.0, 700.0])).dtype, lean(np.array([3.0, 2.0**31 + 1])).dtype
+    (dtype('uint16'), dtype('uint32'))
+    >>> lean(np.array([3.0, 0.5])).dtype, lean(np.array([3.0, 0.1])).dtype
     (dtype('float32'), dtype('float64'))
     """
-    with np.errstate(over="ignore"):
-        half = values.astype(np.float32)
-    return half if np.array_equal(half, values) else values
+    for kind in LEAN:
+        with np.errstate(over="ignore", invalid="ignore"):
+            small = values.astype(kind)
+        if np.array_equal(small, values):
+            return small
+    return values
 
 
 def lean_ids(ids: NDArray[np.int64]) -> IntArray:
