@@ -17,6 +17,7 @@ from nimbus._progress import tell
 from nimbus.data.checksums import add_checksums
 from nimbus.data.tables import table_of
 from nimbus.engine.resume import ResumeError
+from nimbus.engine.spare import share_a_heap
 from nimbus.io.stores import open_store
 
 from ._options import in_shell_words
@@ -51,6 +52,7 @@ class Run:
 
 def score_all(run: Run) -> str:
     """Score a store or folders, write the results, and sum them up in text."""
+    share_a_heap()
     outputs = run.outputs
     tell("settings", **run.wanted)
     score = _scorer(outputs)
