@@ -172,6 +172,11 @@ def test_settings_outside_their_range_are_refused(name, value):
         RobustSettings(**{name: value})
 
 
+def test_a_data_set_as_text_is_refused_as_its_letters_could_be_patterns():
+    with pytest.raises(TypeError, match=r"tuple of names, as in \('gold\*',\), not 'gold\*' alone"):
+        RobustSettings(trusted_datasets="gold*")
+
+
 # --- In a training -------------------------------------------------------------------------------
 
 TINY = FitSettings(
