@@ -74,6 +74,11 @@ def test_of_a_multiscale_image_the_coarsest_level_that_is_fine_enough_is_read():
         step = 48 // max_pixels
         np.testing.assert_array_equal(part.labels, labels[step // 2 :: step, step // 2 :: step])
 
+    # 5 pixels for each drawn one are wanted; of the level of 4 one would be too fine, so it is 2
+    part = part_of(sdata, max_pixels=10, channels=(0,))
+    assert part.step == 8
+    assert part.labels.shape == part.channels.shape[1:] == (4, 6)
+
 
 def test_only_the_chunks_within_the_limits_are_computed():
     seen = []

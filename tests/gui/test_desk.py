@@ -61,6 +61,18 @@ def test_an_edit_that_cannot_be_kept_stays_says_so_and_goes_along_with_the_next(
     assert [kept.names[0], kept.names[1]] == ["T cell", "B cell"]
 
 
+def test_edits_that_follow_each_other_are_kept_at_once_and_bring_one_table_up_to_date(desk):
+    for name in ("T cell", "B cell", "NK cell"):
+        desk.commit(desk.state.rename(0, name))
+    keeper = desk.saving.keeper
+    assert (len(keeper.kept), keeper.settled) == (3, 0), "the page has to answer first"
+    assert desk.saving.finish().kind == "saved"
+    assert keeper.settled == 1
+    desk.commit(desk.state.rename(0, "T cell"))
+    assert desk.saving.finish().kind == "saved"
+    assert keeper.settled == 2
+
+
 def test_undo_is_kept_too(desk):
     desk.commit(desk.state.rename(0, "T cell"))
     desk.commit(desk.state.undo())

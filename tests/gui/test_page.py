@@ -65,3 +65,13 @@ def test_long_names_are_shortened_and_short_ones_stand_across(sdata):
     assert heat.xaxis[0].major_label_orientation == "vertical"
     drawn = set(heat.xaxis[0].major_label_overrides.values())
     assert drawn == {"exhausted CD8…our border", "1", "2"}
+
+
+def test_an_edit_lays_no_figure_out_anew(sdata):
+    page = Page(desk_of(sdata, Request("nimbus")))
+    page.refresh()
+    tree, told = page.charts.nodes.figures.tree, []
+    assert tree.visible, "proves nothing: it is hidden beside that of the metaclusters"
+    tree.on_change("visible", lambda attr, old, new: told.append(new))
+    page.do(lambda s: s.rename(0, "T cell"))
+    assert told == []

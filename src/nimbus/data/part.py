@@ -173,7 +173,7 @@ def read_part(
     wanted = max(1, math.ceil(max(stop - start for start, stop in spans) / max_pixels))
     image = sdata.images[field.image_key]
     level, shrink = image_level(image, None, 1.0, float(wanted))
-    block = max(1, math.floor(wanted / shrink + 1e-6))  # pixels of the level per drawn pixel
+    block = max(1, math.ceil(wanted / shrink - 1e-6))  # pixels of the level per drawn pixel
     step = shrink * block
     array = element_array(image, level)
     rows, columns = (

@@ -63,7 +63,6 @@ class Heatmap:
         """Show these columns."""
         before, self.block = self.block, block
         self._data.fill(block, markers)
-        self.figures.tree.visible = bool(block.tree[0])
         self.figures.heat.frame_height = heat_height(len(markers))
         n = block.n_columns
         if before is None or before.n_columns != n:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 logger = logging.getLogger("nimbus")
+
+PAUSE_S = 0.6
+"""The table is written when nothing was done for so long: the page answers first."""
 
 Listener: TypeAlias = Callable[[], None]
 Work = TypeVar("Work")
@@ -71,6 +75,8 @@ class Saving(Generic[Work]):
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _pending: Future[None] | None = None
     _kept: int = 0
+    _asked: int = 0
+    _hurry: threading.Event = field(default_factory=threading.Event)
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` after every change of what is kept or of the status."""
@@ -99,16 +105,20 @@ class Saving(Generic[Work]):
 
     def finish(self) -> Status:
         """Wait until the table is up to date; gives the status."""
+        self._hurry.set()
         if self._pending is not None:
             self._pending.result()
         return self.status
 
     def _settle_soon(self) -> None:
-        if self._pending is not None and self._pending.cancel():
-            pass  # it had not begun; the new one does its work
-        self._pending = self._pool.submit(self._settle)
+        self._asked += 1
+        self._hurry.clear()
+        self._pending = self._pool.submit(self._settle, self._asked)
 
-    def _settle(self) -> None:
+    def _settle(self, asked: int) -> None:
+        self._hurry.wait(PAUSE_S)
+        if asked != self._asked:
+            return  # the one that was asked for later does its work
         kept = self._kept
         try:
             where = self.keeper.settle()
