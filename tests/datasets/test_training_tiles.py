@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 
 from nimbus.core.shards import open_shards, read_shard
-from nimbus.datasets.training_tiles import (
-    TileSettings,
-    cut,
-    simulate_tiles,
-    write_training_tiles,
-)
+from nimbus.datasets.tile_settings import TileSettings
+from nimbus.datasets.training_tiles import cut, simulate_tiles, write_training_tiles
 
 TINY = TileSettings(n_fields=3, n_channels=3, tile_size=40, fields_per_shard=2)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._check import require_known, require_several
+from nimbus._check import require_known
 from nimbus._progress import with_progress
 from nimbus._types import FloatArray
 from nimbus.core.boxes import Box
@@ -38,51 +38,7 @@ from .platforms import PLATFORMS, VARIANTS, Platform, draw_effects
 from .scales import draw_scale
 from .segmentation import draw_segmentation, segment
 from .switches import EFFECTS, without
-
-
-@dataclass(frozen=True, slots=True)
-class TileSettings:
-    """What is written.
-
-    Parameters
-    ----------
-    n_fields
-        Fields of tissue; each gives ``tiles_per_side ** 2 * n_channels`` samples.
-    n_channels
-        Channels of each field.
-    tile_size
-        Edge of a tile, in pixels of the network.
-    tiles_per_side
-        Tiles along each side of a field.
-    pixel_size_um
-        Pixel size of the network.
-    zoom
-        A field's own pixel size is the network's times a factor in this range.
-    fields_per_shard
-        Fields in one file.
-    platforms
-        Each field draws one of these: names of `PLATFORMS` and `VARIANTS`.
-    without
-        Effects that are left out, to measure what each is worth: names of
-        `nimbus.datasets.switches.EFFECTS`, such as ``"haze"``, ``"bleed"`` or ``"merges"``.
-
-    Examples
-    --------
-    >>> settings = TileSettings(n_fields=10, tile_size=64, without=("haze", "bleed"))
-    >>> settings.n_fields * settings.tiles_per_side**2 * settings.n_channels  # samples
-    560
-    """
-
-    n_fields: int = 400
-    n_channels: int = 14
-    tile_size: int = 128
-    tiles_per_side: int = 2
-    pixel_size_um: float = 1.0
-    zoom: tuple[float, float] = (0.7, 1.4)
-    fields_per_shard: int = 50
-    platforms: tuple[str, ...] = (*PLATFORMS, *VARIANTS)
-    without: tuple[str, ...] = ()
-
+from .tile_settings import TileSettings
 
 KNOWN_SHARE = 0.2
 """Part of the channels whose marker is one of `KNOWN`; the others are random."""
@@ -118,8 +74,6 @@ def write_training_tiles(
     ------
     ValueError
         For a platform or an effect that does not exist.
-    TypeError
-        For `platforms` or `without` that are one text.
 
     Examples
     --------
@@ -132,8 +86,6 @@ def write_training_tiles(
     (8, 32, 32)
     """
     wanted = settings if settings is not None else TileSettings()
-    require_several("platforms", wanted.platforms)
-    require_several("without", wanted.without)
     require_known("platform", wanted.platforms, [*PLATFORMS, *VARIANTS])
     require_known("effect", wanted.without, EFFECTS)
     path = Path(folder)

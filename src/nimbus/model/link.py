@@ -56,7 +56,7 @@ class PlainLink(Link):
     def up(self, planes: NDArray[np.float32], dtype: torch.dtype) -> Tensor:
         """The planes on the device."""
         if self.device.type == "cpu" and dtype == torch.float32 and planes.flags.writeable:
-            return torch.from_numpy(planes)
+            return torch.from_numpy(planes)  # no copy: nothing writes to planes
         return torch.tensor(planes, device=self.device, dtype=dtype)
 
     def back(self, values: Tensor) -> Waiting:

@@ -47,7 +47,7 @@ class Scratch:
 class Workspace:
     """Memory that networks keep between calls.
 
-    Parameters
+    Attributes
     ----------
     images
         For what lives as long as a call.
