@@ -1,15 +1,17 @@
 """What each choice of the training is worth: small networks, three seeds, one table.
 
-    python benchmarks/ablations.py runs/ablations                   (hours on one core; resumable)
+    python benchmarks/silver.py runs/silver --tile-size 128 --pixel-size 0.5
+    python benchmarks/ablations.py runs/ablations --silver runs/silver/train --teacher WEIGHTS
     python benchmarks/ablations.py runs/ablations --only base "no haze" --seeds 0
     python benchmarks/ablations.py runs/ablations --report          (the table of what is finished)
 
-Each variant changes one thing against `base`: tissue without an effect, the range of pixel sizes,
+Hours on one core; resumable. Each variant changes one thing against `base`, which is nimbus-s but
+for a short training without a teacher: tissue without an effect, the range of pixel sizes,
 augmentation, the pixels that the loss counts, the size of the network, a square-root input, real
 silver labels of `dcis_mibi` (a training set of benchmarks/silver.py) with and without noise-robust
-training; and, with the weights of `base`, the rule of the scale, the pixels that a score averages,
-the calibration. All are small and short (`FIT` and `TILES`): they tell the direction, not the size,
-of what a long training would show.
+training, a teacher; and, with the weights of `base`, the rule of the scale, the pixels that a score
+averages, the pixel size of scoring, the calibration. All are short (`FIT` and `TILES`): they tell
+the direction, not the size, of what a long training would show.
 
 Measured on held-out simulated tissue with all effects (AUROC, average precision, AUROC at equal
 intensity: the mean over ten bins of mean intensity, where intensity alone has about 0.5) and
@@ -37,11 +39,12 @@ from nimbus.core.scalerule import ScaleRule
 from nimbus.core.shards import INDEX, PLANE_MAX, open_shards, read_shard, write_index, write_shard
 from nimbus.datasets import TileSettings, write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, f1_at
-from nimbus.model import ModelCard, save_checkpoint
+from nimbus.model import ModelCard, load_checkpoint, save_checkpoint
 from nimbus.train import (
     AugmentSettings,
     FitSettings,
     RobustSettings,
+    TeacherSettings,
     calibrate,
     fit,
     folded,
@@ -51,20 +54,21 @@ from nimbus.train.loss import cell_means
 from nimbus.train.measure import score_cells
 from nimbus.train.samples import split
 
-TILES = TileSettings(n_fields=30, n_channels=10, fields_per_shard=10)
-JUDGE = TileSettings(n_fields=24, n_channels=6, fields_per_shard=12)
-FIT = FitSettings(depth=4, root_filters=8, n_steps=300, warmup_steps=40, average_decay=0.98,
-                  measure_every=100_000)  # fmt: skip
+TILES = TileSettings(n_fields=60, n_channels=10, pixel_size_um=0.5, zoom=(0.5, 1.9),
+                     fields_per_shard=20)  # fmt: skip
+JUDGE = replace(TILES, n_fields=40, n_channels=6)
+FIT = FitSettings(depth=5, root_filters=8, patch=2, n_steps=1000, batch_size=16, warmup_steps=100,
+                  average_decay=0.99, measure_every=100_000, precision="float32")  # fmt: skip
+AUGMENT = AugmentSettings(
+    log_gain=(0.3, 2.2), noise=(0.0, 0.1), blur_px=(0.4, 2.0), blurred=0.35, gamma=(0.5, 1.5),
+    bent=0.3, shift_px=(1.0, 3.0), lift=(0.03, 1.5), lifted=0.4, counts=(2.0, 100.0), counted=0.25,
+)  # fmt: skip
+"""As in configs/nimbus-s.toml."""
 NO_CHANGE = AugmentSettings(
     log_gain=(1.0, 1.0), offset=(0.0, 0.0), noise=(0.0, 0.0), blurred=0.0, contrasted=0.0,
     deformed=0.0,
 )  # fmt: skip
-WIDE = AugmentSettings(
-    log_gain=(0.3, 1.8), noise=(0.0, 0.03), blur_px=(0.3, 1.2), blurred=0.3, gamma=(0.6, 1.3),
-    bent=0.25, lift=(0.03, 0.2), lifted=0.12, counts=(8.0, 100.0), counted=0.2,
-)  # fmt: skip
-"""That of the third nimbus-s (docs/design/training.md), with weaker backgrounds."""
-ROBUST = RobustSettings(after_step=100, trusted_datasets=("simulated*",))
+ROBUST = RobustSettings(after_step=300, trusted_datasets=("simulated*",))
 SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
 N_BINS = 10
 
@@ -77,6 +81,8 @@ class Variant:
     ----------
     tiles, fit, augment
         Settings that differ.
+    taught
+        With the scores of a teacher.
     silver
         Part of the samples that are real, with silver labels.
     root
@@ -85,19 +91,23 @@ class Variant:
         Variant whose weights are taken instead of training; empty: its own.
     scale, aggregate
         How the real images are scored.
+    pixel_size_um
+        The same; the tiles have 0.5.
     calibrated
         On held-out tiles as they are, on tiles changed as in training, or not at all.
     """
 
     tiles: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] = field(default_factory=dict)
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    augment: AugmentSettings = AUGMENT
+    taught: bool = False
     silver: float = 0.0
     root: bool = False
     weights: str = ""
     scale: ScaleRule = SCALE
     aggregate: Literal["cell", "interior"] = "interior"
-    calibrated: Literal["plain", "changed", "no"] = "plain"
+    pixel_size_um: float = 0.5
+    calibrated: Literal["plain", "changed", "no"] = "changed"
 
 
 GROUPS = {
@@ -119,11 +129,15 @@ VARIANTS = {
     **{f"no {name}": Variant(tiles={"without": effects}) for name, effects in GROUPS.items()},
     "one pixel size": Variant(tiles={"zoom": (1.0, 1.0)}),
     "no augmentation": Variant(augment=NO_CHANGE),
-    "wide augmentation": Variant(augment=WIDE),
+    "no background added": Variant(augment=replace(AUGMENT, lifted=0.0)),
+    "no blur added": Variant(augment=replace(AUGMENT, blurred=0.0)),
+    "no noise added": Variant(augment=replace(AUGMENT, noise=(0.0, 0.0), counted=0.0)),
+    "no patches": Variant(fit={"patch": 1, "depth": 4}),
     "depth 3": Variant(fit={"depth": 3}),
-    "depth 5": Variant(fit={"depth": 5}),
+    "depth 4": Variant(fit={"depth": 4}),
     "16 root filters": Variant(fit={"root_filters": 16}),
-    "twice the steps": Variant(fit={"n_steps": 600}),
+    "twice the steps": Variant(fit={"n_steps": 2000}),
+    "a teacher": Variant(taught=True),
     "silver 20%": Variant(silver=0.2),
     "silver 20%, robust": Variant(silver=0.2, fit={"robust": ROBUST}),
     "silver 50%": Variant(silver=0.5),
@@ -136,7 +150,9 @@ VARIANTS = {
         weights="base", scale=replace(SCALE, quantile=0.999)
     ),
     "not calibrated": Variant(weights="base", calibrated="no"),
-    "calibrated on changed tiles": Variant(weights="base", calibrated="changed"),
+    "calibrated on tiles as they are": Variant(weights="base", calibrated="plain"),
+    "scored at 0.4 um": Variant(weights="base", pixel_size_um=0.4),
+    "scored at 0.65 um": Variant(weights="base", pixel_size_um=0.65),
 }
 
 
@@ -150,13 +166,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that simulate")
     parser.add_argument("--data", type=Path, default=Path("../shared"))
     parser.add_argument("--silver", type=Path, help="training set of benchmarks/silver.py")
+    parser.add_argument("--teacher", type=Path, help=".safetensors of a trained model")
     parser.add_argument("--report", action="store_true", help="print the table alone")
     given = parser.parse_args()
     for seed in [] if given.report else given.seeds:
         for name in given.only:
             variant = VARIANTS[name]
             result = given.out / f"{name}-{seed}.json"
-            if result.is_file() or (variant.silver and given.silver is None):
+            lacking = (variant.silver and not given.silver) or (
+                variant.taught and not given.teacher
+            )
+            if result.is_file() or lacking:
                 continue
             result.write_text(json.dumps(run(name, variant, seed, given)))
             print(name, seed, json.loads(result.read_text()), flush=True)
@@ -176,7 +196,8 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
     if variant.silver:
         folders.append(given.silver)
         shares = [1 - variant.silver, variant.silver]
-    settings = replace(FIT, seed=seed, **variant.fit)
+    taught = TeacherSettings() if variant.taught else None
+    settings = replace(FIT, seed=seed, taught=taught, **variant.fit)
     weights = given.out / f"{variant.weights or name}-{seed}"
     net = fit(
         folders,
@@ -184,6 +205,7 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
         settings=settings,
         augment=variant.augment,
         shares=shares,
+        teacher=load_checkpoint(given.teacher)[0] if taught else None,
         resume=(weights / loop.CHECKPOINT).exists(),
         show_progress_bar=False,
     )
@@ -196,7 +218,7 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
         return measures
     path = given.out / f"{name}-{seed}" / "model.safetensors"
     card = ModelCard(name="ablation", depth=settings.depth, root_filters=settings.root_filters,
-                     pixel_size_um=1.0, scale=variant.scale,
+                     patch=settings.patch, pixel_size_um=variant.pixel_size_um, scale=variant.scale,
                      aggregate=variant.aggregate)  # fmt: skip
     path.parent.mkdir(exist_ok=True)
     save_checkpoint(path, net, card)

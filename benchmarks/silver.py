@@ -17,6 +17,7 @@ import pandas as pd
 from spatialdata import SpatialData
 
 import nimbus
+from nimbus.datasets import CutSettings
 
 PIXEL_SIZE_UM = 500 / 1024  # fields of 500 um, 1024 pixels
 SPLIT = {"train": 0.8, "test": 0.2}
@@ -50,11 +51,14 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared"))
+    parser.add_argument("--tile-size", type=int, default=128, help="pixels of the network")
+    parser.add_argument("--pixel-size", type=float, default=1.0, help="um, of the tiles")
     given = parser.parse_args()
+    cut = CutSettings(tile_size=given.tile_size, pixel_size_um=given.pixel_size)
     sdata = labelled(given.data / "data" / "dcis_mibi")
     print(nimbus.pp.silver_report(sdata).to_string())
     parts = nimbus.datasets.write_training_set(
-        {"dcis_mibi": sdata}, given.out, split=SPLIT, split_by="patient"
+        {"dcis_mibi": sdata}, given.out, split=SPLIT, split_by="patient", settings=cut
     )
     print(parts)
 
