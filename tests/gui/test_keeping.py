@@ -190,3 +190,33 @@ class TestOnDisk:
         assert record["consensus"]["settings"]["n_metaclusters"] == 2
         np.testing.assert_allclose(record["consensus"]["matrix"], found.matrix, atol=1e-6)
         assert len(now(reread()).names) == 2
+
+    def test_a_cut_that_another_edit_follows_at_once_brings_its_consensus_too(self, file):
+        table, place, reread = file
+        keeper, wanted = keeper_of(table, place), ConsensusSettings(2)
+        found = find_metaclusters(nodes_of(record_of(table, "nimbus")), wanted)
+        cut = now(table).assign(ClusterMap.of(found.labels.tolist()))
+        keeper.keep(Edit(cut, (found, wanted)))
+        keeper.keep(Edit(cut.rename(0, "T cell")))
+        keeper.settle()
+        assert reread().uns["nimbus_cluster"]["consensus"]["settings"]["n_metaclusters"] == 2
+        assert now(reread()).names[0] == "T cell"
+
+    def test_an_edit_made_while_the_table_is_written_stays_beside_it(self, file, monkeypatch):
+        table, place, reread = file
+        keeper, first = keeper_of(table, place), named(table)
+        second = first.rename(2, "B cell")
+        keeper.keep(Edit(first))
+
+        def written_slowly(*args, **more):
+            write_touched(*args, **more)
+            keeper.keep(Edit(second))
+
+        with monkeypatch.context() as patched:
+            patched.setattr("nimbus.gui.keeping.write_touched", written_slowly)
+            keeper.settle()
+        assert now(reread()) == first
+        assert read_map(place.journal) == second
+        keeper.settle()
+        assert now(reread()) == second
+        assert not place.journal.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, TypeAlias
 
 from anndata import AnnData
@@ -82,6 +83,8 @@ class OnDisk(Keeper[Edit]):
 
     memory: InMemory
     place: TablePlace
+    _waiting: Edit | None = None
+    _lock: Lock = field(default_factory=Lock)
     _stored: str = field(init=False)
     _consensus: object = field(init=False)
 
@@ -90,12 +93,17 @@ class OnDisk(Keeper[Edit]):
         self._stored, self._consensus = _map_text(record), record.get("consensus")
 
     def keep(self, work: Edit) -> None:
-        """Write the file beside the store, then the table in memory."""
-        write_journal(self.place, work.clusters)
-        self.memory.keep(work)
+        """Write the file beside the store; the table, in memory too, follows behind the page."""
+        with self._lock:
+            write_journal(self.place, work.clusters)
+            found = work.found or (self._waiting and self._waiting.found)
+            self._waiting = Edit(work.clusters, found)
 
     def settle(self) -> str:
-        """Write the table, then remove the file beside it."""
+        """Write the table, then remove the file beside it, if no other edit is in it by now."""
+        work = self._waiting
+        if work is not None:
+            self.memory.keep(work)
         values = touched(self.memory.table, self.memory.key)
         consensus = f"{self.place.record}/consensus"
         now = str(values[f"{self.place.record}/map"])
@@ -104,8 +112,10 @@ class OnDisk(Keeper[Edit]):
             same = values[consensus] is self._consensus
             write_touched(self.place, values, skip=(consensus,) if same else ())
             self._stored, self._consensus = now, values[consensus]
-        if _map_text(record_of(self.memory.table, self.memory.key)) == now:
-            self.place.journal.unlink(missing_ok=True)
+        with self._lock:
+            if self._waiting is work:
+                self._waiting = None
+                self.place.journal.unlink(missing_ok=True)
         return f"in {str(self.place.path)!r}"
 
     def _require_unchanged(self) -> None:

@@ -46,10 +46,15 @@ class Ticks:
     def soon(self, call: Callable[[], None]) -> None:
         """Call from any thread, when the page is not at work."""
         if self.served:
-            self._document.add_next_tick_callback(call)
+            self._document.add_next_tick_callback(lambda: self._at_once(call))
         elif self._kernel is not None:
             self._kernel.soon(lambda: send(self._root, call))
         else:
+            call()
+
+    def _at_once(self, call: Callable[[], None]) -> None:
+        """Call, and send all that it changes as one: the browser lays the page out once."""
+        with pn.io.hold(self._document):
             call()
 
     def once(self, call: Callable[[], None]) -> None:
