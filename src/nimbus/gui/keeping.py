@@ -96,8 +96,8 @@ class OnDisk(Keeper[Edit]):
         """Write the file beside the store; the table, in memory too, follows behind the page."""
         with self._lock:
             write_journal(self.place, work.clusters)
-            found = work.found or (self._waiting and self._waiting.found)
-            self._waiting = Edit(work.clusters, found)
+            found = None if self._waiting is None else self._waiting.found
+            self._waiting = Edit(work.clusters, work.found or found)
 
     def settle(self) -> str:
         """Write the table, then remove the file beside it, if no other edit is in it by now."""
