@@ -69,8 +69,8 @@ def file(written, tmp_path):
     return opened(written, tmp_path, "h5ad")
 
 
-def keeper_of(table, place):
-    return OnDisk(InMemory(table, "nimbus"), place)
+def keeper_of(table, place, *, alone=False):
+    return OnDisk(InMemory(table, "nimbus"), place, alone=alone)
 
 
 def now(table):
@@ -191,9 +191,17 @@ class TestOnDisk:
         np.testing.assert_allclose(record["consensus"]["matrix"], found.matrix, atol=1e-6)
         assert len(now(reread()).names) == 2
 
-    def test_a_cut_that_another_edit_follows_at_once_brings_its_consensus_too(self, file):
+    def test_who_else_reads_the_table_in_memory_finds_an_edit_in_it_at_once(self, file):
+        table, place, _ = file
+        edited = named(table)
+        keeper_of(table, place).keep(Edit(edited))
+        assert now(table) == edited
+        assert (table.obs["nimbus_metacluster"] == "T cell").sum() == 70
+
+    @pytest.mark.parametrize("alone", [False, True])
+    def test_a_cut_that_another_edit_follows_at_once_brings_its_consensus_too(self, file, alone):
         table, place, reread = file
-        keeper, wanted = keeper_of(table, place), ConsensusSettings(2)
+        keeper, wanted = keeper_of(table, place, alone=alone), ConsensusSettings(2)
         found = find_metaclusters(nodes_of(record_of(table, "nimbus")), wanted)
         cut = now(table).assign(ClusterMap.of(found.labels.tolist()))
         keeper.keep(Edit(cut, (found, wanted)))
@@ -202,9 +210,12 @@ class TestOnDisk:
         assert reread().uns["nimbus_cluster"]["consensus"]["settings"]["n_metaclusters"] == 2
         assert now(reread()).names[0] == "T cell"
 
-    def test_an_edit_made_while_the_table_is_written_stays_beside_it(self, file, monkeypatch):
+    @pytest.mark.parametrize("alone", [False, True])
+    def test_an_edit_made_while_the_table_is_written_stays_beside_it(
+        self, file, monkeypatch, alone
+    ):
         table, place, reread = file
-        keeper, first = keeper_of(table, place), named(table)
+        keeper, first = keeper_of(table, place, alone=alone), named(table)
         second = first.rename(2, "B cell")
         keeper.keep(Edit(first))
 

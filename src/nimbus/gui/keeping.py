@@ -79,10 +79,13 @@ class OnDisk(Keeper[Edit]):
         The same table in memory.
     place
         Where it is on disk.
+    alone
+        Whether nobody else reads the table in memory: then it follows behind the page, too.
     """
 
     memory: InMemory
     place: TablePlace
+    alone: bool = False
     _waiting: Edit | None = None
     _lock: Lock = field(default_factory=Lock)
     _stored: str = field(init=False)
@@ -93,16 +96,18 @@ class OnDisk(Keeper[Edit]):
         self._stored, self._consensus = _map_text(record), record.get("consensus")
 
     def keep(self, work: Edit) -> None:
-        """Write the file beside the store; the table, in memory too, follows behind the page."""
+        """Write the file beside the store, then the table in memory if somebody else reads it."""
         with self._lock:
             write_journal(self.place, work.clusters)
             found = None if self._waiting is None else self._waiting.found
             self._waiting = Edit(work.clusters, work.found or found)
+        if not self.alone:
+            self.memory.keep(work)
 
     def settle(self) -> str:
         """Write the table, then remove the file beside it, if no other edit is in it by now."""
         work = self._waiting
-        if work is not None:
+        if self.alone and work is not None:
             self.memory.keep(work)
         values = touched(self.memory.table, self.memory.key)
         consensus = f"{self.place.record}/consensus"

@@ -114,7 +114,7 @@ def open_desk(path: Path, request: Request) -> Desk:
     else:
         data = table = anndata.read_h5ad(path)
     record_of(table, request.key)
-    keeper = OnDisk(InMemory(table, request.key), place)
+    keeper = OnDisk(InMemory(table, request.key), place, alone=True)
     return _desk(data, table, request, keeper, title=path.name)
 
 
