@@ -92,8 +92,7 @@ def test_mixed_weights_lie_between_those_of_the_start_and_the_trained_ones(
     nimbus("train", written("a.toml", out="a"), "--no-progress")
     tiles = f'[[tiles]]\nfolder = "{tmp_path / "a" / "tiles-0"}"\n'
     fit = "[fit]\nn_steps = 3\ndepth = 2\nroot_filters = 2\nlearning_rate = 0.1\n"
-    other = f'\nmix_with = "{tmp_path / "all" / "mine.safetensors"}"'
-    mixes = {"none": "0.0", "part": "0.25", "all": "1.0", "other": "0.25" + other}
+    mixes = {"none": "0.0", "part": "0.25", "all": "1.0"}
     for out, mix in mixes.items():
         start = f'start = "{tmp_path / "a" / "mine.safetensors"}"\nmix = {mix}\n'
         text = f'name = "mine"\nout = "{{out}}"\n{start}{tiles}{fit}'
@@ -101,13 +100,10 @@ def test_mixed_weights_lie_between_those_of_the_start_and_the_trained_ones(
         assert made.exit_code == 0, made.stderr
 
     kernel = "expanding_layers.0.upconv.weight"  # not touched by calibration
-    none, part, whole, mixed = (
-        weights(tmp_path / out / "mine.safetensors")[kernel] for out in mixes
-    )
+    none, part, whole = (weights(tmp_path / out / "mine.safetensors")[kernel] for out in mixes)
     assert torch.equal(none, weights(tmp_path / "a" / "mine.safetensors")[kernel])
     assert not torch.allclose(none, whole, atol=1e-3), "proves nothing: nothing was learned"
     torch.testing.assert_close(part, 0.75 * none + 0.25 * whole)
-    torch.testing.assert_close(mixed, whole)  # with what the same steps had made
 
 
 def test_a_model_named_as_teacher_has_a_word(nimbus, written, tmp_path):

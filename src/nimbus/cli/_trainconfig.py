@@ -65,9 +65,8 @@ class TrainConfig:
     start
         ``checkpoint.pt`` of a training to begin with, or the ``.safetensors`` of a model of the
         same size (its patch may be 1); none: untrained weights.
-    mix, mix_with
-        Weight of the trained weights in the model; those of `mix_with`, a file like that of
-        `start` and by default the same, have the rest.
+    mix
+        Weight of the trained weights in the model; those of `start` have the rest.
     teacher
         A model, of any size, that ``fit.taught`` lets have a word on what cells are to score.
     pixel_size_um
@@ -89,7 +88,6 @@ class TrainConfig:
     tiles: tuple[TileSource, ...]
     start: str = ""
     mix: float = 1.0
-    mix_with: str = ""
     teacher: str = ""
     pixel_size_um: float = 1.0
     scale: ScaleRule = SCALE

@@ -135,12 +135,12 @@ def _model(path: str, config: TrainConfig) -> UNet | None:
 
 
 def _mixed(net: UNet, config: TrainConfig) -> UNet:
-    """`net` with the mean of its weights and earlier ones, as the config weighs them.
+    """`net` with the mean of its weights and those of the start, as the config weighs them.
 
     What was learned last holds better on other images so (Wortsman et al., *Robust fine-tuning of
     zero-shot models*, 2022).
     """
-    first = _model(config.mix_with or config.start, config)
+    first = _model(config.start, config)
     if first is None or config.mix == 1:
         return net
     before = first.state_dict()
