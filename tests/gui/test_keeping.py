@@ -1,6 +1,7 @@
 """Edits are on disk before they are said to be, and survive what stops a program."""
 
 import shutil
+import threading
 from functools import cache
 
 import anndata
@@ -231,3 +232,20 @@ class TestOnDisk:
         keeper.settle()
         assert now(reread()) == second
         assert not place.journal.exists()
+
+    def test_a_table_that_is_written_before_it_has_the_edit_does_not_lose_it(
+        self, file, monkeypatch
+    ):
+        table, place, reread = file
+        keeper, edited = keeper_of(table, place), named(table)
+        behind, kept = threading.Thread(target=keeper.settle), InMemory.keep
+
+        def kept_late(memory, work):
+            behind.start()
+            behind.join(0.3)  # it waits, or is done by now
+            kept(memory, work)
+
+        monkeypatch.setattr(InMemory, "keep", kept_late)
+        keeper.keep(Edit(edited))
+        behind.join()
+        assert now(reread()) == edited or read_map(place.journal) == edited

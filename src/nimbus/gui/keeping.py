@@ -99,10 +99,10 @@ class OnDisk(Keeper[Edit]):
         """Write the file beside the store, then the table in memory if somebody else reads it."""
         with self._lock:
             write_journal(self.place, work.clusters)
+            if not self.alone:
+                self.memory.keep(work)
             found = None if self._waiting is None else self._waiting.found
             self._waiting = Edit(work.clusters, work.found or found)
-        if not self.alone:
-            self.memory.keep(work)
 
     def settle(self) -> str:
         """Write the table, then remove the file beside it, if no other edit is in it by now."""
