@@ -1,19 +1,20 @@
 """Peak memory of scoring a large slide from its store, and what it grows with.
 
     python benchmarks/memory.py [--side 16384] [--channels 4] [--model nimbus-s] [--tta]
-    python benchmarks/memory.py --curve [--channels 4] [--tiles 1 49 100]
+    python benchmarks/memory.py --curve [--channels 4] [--tiles 1 49 100] [--model nimbus-s]
     python benchmarks/memory.py --slide
 
 The first makes a store of `side` x `side` x `channels` uint16 pixels at 0.5 um with cells all over,
 and scores it. With --curve and --slide the store is that of a slide of 54490 x 45477 pixels, but
-only the first tiles have chunks on disk; the model is a callable that gives back the channel, so
-that what is measured is the engine, not the network.
+only the first tiles have chunks on disk; the model, if none is named, is a callable that gives back
+the channel, so that what is measured is the engine, not the network.
 
 - --curve: 1 to 100 tiles of 2048 x 2048 pixels with cells. All runs look at all tiles of the
   slide, so time per tile is that above the run with one tile.
 - --slide: 35 channels and one tile with cells: what planning takes, and which tiles are read.
 
-Each run is a process of its own; its peak resident memory is what the operating system counted.
+Each run is a process of its own, whose threads share a heap as those of `nimbus score` do; its peak
+resident memory is what the operating system counted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from memory_store import make_slide, make_store
@@ -37,8 +39,9 @@ TILES = (1, 9, 25, 49, 100)
 SCORE = """
 import resource, sys, time
 import spatialdata, nimbus
-from nimbus.engine import source
-path, model, tta = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
+from nimbus.engine import source, spare
+spare.share_a_heap()
+path, model, tta, sparse = sys.argv[1], sys.argv[2], sys.argv[3] == "True", sys.argv[4] == "True"
 read = {}
 plain = source.read_box
 def counted(array, box, *, name, group=None):
@@ -47,8 +50,10 @@ def counted(array, box, *, name, group=None):
 source.read_box = counted
 sdata = spatialdata.read_zarr(path)
 scales = size = None
-if model == "same":
+if sparse:  # a scale of mostly empty chunks would say nothing
     scales = {str(c): 300.0 for c in sdata["slide_image"].coords["c"].values}
+    size = 2048  # a tile of the network is one of the slide
+if model == "same":
     model, size = lambda planes: planes[:, :1], 1024
 begin, own = time.perf_counter(), time.process_time()
 nimbus.tl.score(
@@ -65,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", type=int, default=16384)
     parser.add_argument("--channels", type=int, default=4)
-    parser.add_argument("--model", default="nimbus-s")
+    parser.add_argument("--model", help="default: nimbus-s, or the callable")
     parser.add_argument("--tta", action="store_true")
     parser.add_argument("--curve", action="store_true", help="from 1 to 100 tiles of a slide")
     parser.add_argument("--tiles", type=int, nargs="+", default=TILES, help="of the curve")
@@ -73,24 +78,23 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     if given.curve:
-        curve(given.channels, given.tiles)
+        curve(given.channels, given.tiles, given.model or "same", given.tta)
     elif given.slide:
-        tell(measured(lambda path: make_slide(path, (35, *SLIDE), 1), "same"))
+        make = partial(make_slide, shape=(35, *SLIDE), n_tiles=1)
+        tell(measured(make, given.model or "same", given.tta, sparse=True))
     else:
-        tell(
-            measured(
-                lambda path: make_store(path, given.side, given.channels), given.model, given.tta
-            )
-        )
+        make = partial(make_store, side=given.side, n_channels=given.channels)
+        tell(measured(make, given.model or "nimbus-s", given.tta, sparse=False))
 
 
-def curve(n_channels: int, tiles: Sequence[int]) -> None:
+def curve(n_channels: int, tiles: Sequence[int], model: str, tta: bool) -> None:
     """Peak memory and time of more and more tiles, as a table; the first is what others exceed."""
     print("| tiles | cells | s | CPU s | s per tile | CPU s per tile | peak GB |")
     print("|---|---|---|---|---|---|---|")
     first = None
     for n_tiles in tiles:
-        found = measured(lambda path, n=n_tiles: make_slide(path, (n_channels, *SLIDE), n), "same")
+        make = partial(make_slide, shape=(n_channels, *SLIDE), n_tiles=n_tiles)
+        found = measured(make, model, tta, sparse=True)
         first = first or found
         more = [
             f"{(found[k] - first[k]) / (n_tiles - tiles[0]):.2f}" if n_tiles > tiles[0] else ""
@@ -103,14 +107,15 @@ def curve(n_channels: int, tiles: Sequence[int]) -> None:
         )
 
 
-def measured(make, model: str, tta: bool = False) -> dict:
+def measured(make: Callable[[Path], None], model: str, tta: bool, *, sparse: bool) -> dict:
     """Cells, times and peak of one run on a store that is made for it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "slide.zarr"
         begin = time.perf_counter()
         make(path)
         made = time.perf_counter() - begin
-        command = [sys.executable, "-W", "ignore", "-c", SCORE, str(path), model, str(tta)]
+        given = [str(path), model, str(tta), str(sparse)]
+        command = [sys.executable, "-W", "ignore", "-c", SCORE, *given]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     cells, seconds, cpu, peak, boxes = out.splitlines()[-1].split("|")
     return {

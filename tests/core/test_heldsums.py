@@ -11,7 +11,7 @@ import pytest
 
 from nimbus.core import heldsums
 from nimbus.core.cellsums import CellSums
-from nimbus.core.heldsums import LARGEST_SLAB, HeldSums, Slabs, lean, lean_ids
+from nimbus.core.heldsums import HeldSums, lean, lean_ids
 
 
 def parts(rng, n_parts=7, largest=40, views=2):
@@ -126,20 +126,3 @@ def test_sums_of_tiles_in_different_types_add_up_as_floats():
     assert [part.dtype for part in held.sums["area"]] == [np.uint16, np.uint32, np.float64]
     (total,) = held.joined().finished(("area",), lambda sums: (sums["area"],))
     assert total.tolist() == [3 * (2.0**16 - 1), 5.0 + (2.0**32 - 1) + 0.1]
-
-
-def test_many_small_arrays_lie_in_few_large_ones():
-    slabs, rng = Slabs(), np.random.default_rng(0)
-    given = [rng.random((n, 3)).astype(t) for n in (5, 0, 7, 4000, 1) for t in (np.float32, float)]
-    kept = [slabs.kept(one) for one in given]
-    for one, copy in zip(given, kept, strict=True):
-        np.testing.assert_array_equal(copy, one)
-        assert copy.dtype == one.dtype
-        assert copy.flags.aligned
-    assert len({id(copy.base) for copy in kept}) == 2 < len(kept)
-
-
-def test_an_array_above_the_largest_slab_has_one_of_its_own():
-    slabs = Slabs()
-    large = np.broadcast_to(np.uint8(7), LARGEST_SLAB + 1)
-    assert slabs.kept(large).base.nbytes == LARGEST_SLAB + 8

@@ -13,42 +13,16 @@ from numpy.typing import NDArray
 from nimbus._types import AnyArray, IntArray
 
 from .cellsums import CellSums
+from .slabs import Slabs
 
 Totals: TypeAlias = dict[str, NDArray[np.float64]]
 """By name, sums of some cells."""
-
-SMALLEST_SLAB, LARGEST_SLAB = 2**16, 2**25
-"""Bytes. Memory of the largest goes back to the system at once, whatever lies beside it."""
 
 LEAN = (np.uint16, np.uint32, np.float32)
 """Types of fewer bytes than float64. Sums of the bright pixels of a cell need more than float32."""
 
 SMALLEST_BLOCK, MOST_BLOCKS = 2**16, 32
 """Cells that are joined at once: so many at least, and at most so many times."""
-
-
-@dataclass(slots=True, eq=False)
-class Slabs:
-    """Small arrays that come one by one and go together, side by side in large ones.
-
-    If they stayed among the large arrays of the tiles, which go, memory would be full of holes, of
-    twice the size of the sums.
-    """
-
-    _slab: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
-    _used: int = 0
-
-    def kept(self, values: AnyArray) -> AnyArray:
-        """A copy of `values`; its memory is free when all of its slab are."""
-        size = -(-values.nbytes // 8) * 8  # so that the next one is aligned
-        if self._used + size > self._slab.size:
-            wanted = min(max(2 * self._slab.size, SMALLEST_SLAB), LARGEST_SLAB)
-            self._slab, self._used = np.empty(max(wanted, size), dtype=np.uint8), 0
-        place = self._slab[self._used : self._used + values.nbytes]
-        self._used += size
-        copy = place.view(values.dtype).reshape(values.shape)
-        copy[...] = values
-        return copy
 
 
 @dataclass(slots=True, eq=False)

@@ -39,7 +39,11 @@ class Scored:
         """One measurement, field by field; it is let go of when the next field is asked for."""
         for key, cells in self.cells.items():
             yield key, RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
-            self.cells[key] = replace(cells, **{what: None})  # type: ignore[arg-type]
+            self.let_go(key, what)
+
+    def let_go(self, key: str, *names: str) -> None:
+        """Hold some measurements of a field no longer."""
+        self.cells[key] = replace(self.cells[key], **dict.fromkeys(names))  # type: ignore[arg-type]
 
 
 def warn_without_cells(scored: Scored) -> None:
@@ -61,6 +65,8 @@ def make_table(scored: Scored) -> AnnData:
             for key, field in scored.fields.items()
         },
     )
+    for key in scored.fields:
+        scored.let_go(key, "area", "centroid")
     table.X = aligned(table, scored.taken("intensity"))
     table.layers[Layers.INTEGRATED] = table.X.copy()  # scanpy changes X in place
     return table
