@@ -9,7 +9,7 @@ Hours on one core; resumable. Each variant changes one thing against `base`, whi
 for a short training without a teacher: tissue without an effect, the range of pixel sizes,
 augmentation, the pixels that the loss counts, the size of the network, a square-root input, real
 silver labels of `dcis_mibi` (a training set of benchmarks/silver.py) with and without noise-robust
-training, a teacher; and, with the weights of `base`, the rule of the scale, the pixels that a score
+training, in the training or in one that goes on from the shipped nimbus-s, a teacher; and, with the weights of `base`, the rule of the scale, the pixels that a score
 averages, the pixel size of scoring, the calibration. All are short (`FIT` and `TILES`): they tell
 the direction, not the size, of what a long training would show.
 
@@ -39,7 +39,7 @@ from nimbus.core.scalerule import ScaleRule
 from nimbus.core.shards import INDEX, PLANE_MAX, open_shards, read_shard, write_index, write_shard
 from nimbus.datasets import TileSettings, write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, f1_at
-from nimbus.model import ModelCard, load_checkpoint, save_checkpoint
+from nimbus.model import ModelCard, load_checkpoint, load_model, save_checkpoint
 from nimbus.train import (
     AugmentSettings,
     FitSettings,
@@ -69,6 +69,9 @@ NO_CHANGE = AugmentSettings(
     deformed=0.0,
 )  # fmt: skip
 ROBUST = RobustSettings(after_step=300, trusted_datasets=("simulated*",))
+FURTHER = {"n_steps": 500, "warmup_steps": 50, "learning_rate": 5e-4}
+FROM_THE_START = {**FURTHER, "robust": replace(ROBUST, after_step=0)}
+"""The network that goes on knows enough to judge labels at once."""
 SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
 N_BINS = 10
 
@@ -85,6 +88,8 @@ class Variant:
         With the scores of a teacher.
     silver
         Part of the samples that are real, with silver labels.
+    further
+        Go on from the shipped nimbus-s, at a small rate, not from untrained weights.
     root
         Train and judge on the square root of the channel.
     weights
@@ -102,6 +107,7 @@ class Variant:
     augment: AugmentSettings = AUGMENT
     taught: bool = False
     silver: float = 0.0
+    further: bool = False
     root: bool = False
     weights: str = ""
     scale: ScaleRule = SCALE
@@ -142,6 +148,13 @@ VARIANTS = {
     "silver 20%, robust": Variant(silver=0.2, fit={"robust": ROBUST}),
     "silver 50%": Variant(silver=0.5),
     "silver 50%, robust": Variant(silver=0.5, fit={"robust": ROBUST}),
+    "nimbus-s goes on": Variant(further=True, fit=FURTHER, pixel_size_um=0.4),
+    "nimbus-s goes on, silver 20%": Variant(
+        further=True, fit=FURTHER, pixel_size_um=0.4, silver=0.2
+    ),
+    "nimbus-s goes on, silver 20%, robust": Variant(
+        further=True, fit=FROM_THE_START, pixel_size_um=0.4, silver=0.2
+    ),
     "square root of the channel": Variant(root=True),
     "whole cells in the loss": Variant(fit={"border_weight": 1.0}, aggregate="cell"),
     "scored over whole cells": Variant(weights="base", aggregate="cell"),
@@ -205,6 +218,7 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
         settings=settings,
         augment=variant.augment,
         shares=shares,
+        start=load_model("nimbus-s").net if variant.further else None,
         teacher=load_checkpoint(given.teacher)[0] if taught else None,
         resume=(weights / loop.CHECKPOINT).exists(),
         show_progress_bar=False,
