@@ -9,9 +9,10 @@ Hours on one core; resumable. Each variant changes one thing against `base`, whi
 for a short training without a teacher: tissue without an effect, the range of pixel sizes,
 augmentation, the pixels that the loss counts, the size of the network, a square-root input, real
 silver labels of `dcis_mibi` (a training set of benchmarks/silver.py) with and without noise-robust
-training, in the training or in one that goes on from the shipped nimbus-s, a teacher; and, with the weights of `base`, the rule of the scale, the pixels that a score
-averages, the pixel size of scoring, the calibration. All are short (`FIT` and `TILES`): they tell
-the direction, not the size, of what a long training would show.
+training, in the training or in one that goes on from the shipped nimbus-s, a teacher; and, with
+the weights of `base`, the rule of the scale, the pixels that a score averages, the pixel size of
+scoring, the calibration. All are short (`FIT` and `TILES`): they tell the direction, not the size,
+of what a long training would show.
 
 Measured on held-out simulated tissue with all effects (AUROC, average precision, AUROC at equal
 intensity: the mean over ten bins of mean intensity, where intensity alone has about 0.5) and
@@ -138,9 +139,9 @@ VARIANTS = {
     "no background added": Variant(augment=replace(AUGMENT, lifted=0.0)),
     "no blur added": Variant(augment=replace(AUGMENT, blurred=0.0)),
     "no noise added": Variant(augment=replace(AUGMENT, noise=(0.0, 0.0), counted=0.0)),
-    "no patches": Variant(fit={"patch": 1, "depth": 4}),
     "depth 3": Variant(fit={"depth": 3}),
     "depth 4": Variant(fit={"depth": 4}),
+    "4 root filters": Variant(fit={"root_filters": 4}),
     "16 root filters": Variant(fit={"root_filters": 16}),
     "twice the steps": Variant(fit={"n_steps": 2000}),
     "a teacher": Variant(taught=True),
