@@ -16,14 +16,14 @@ of what a long training would show.
 
 Measured on held-out simulated tissue with all effects (AUROC, average precision, AUROC at equal
 intensity: the mean over ten bins of mean intensity, where intensity alone has about 0.5) and
-on the pairs of `gold.csv`, if `--data` has them (one view; not for the square root, which scoring
-does not have).
+on the pairs of `gold.csv`, if `--data` has them (one view).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ import accuracy  # beside this file
 import numpy as np
 import pandas as pd
 import torch
+from spatialdata import SpatialData
 
 import nimbus
 from nimbus.core.scalerule import ScaleRule
@@ -169,6 +170,12 @@ VARIANTS = {
     "scored at 0.65 um": Variant(weights="base", pixel_size_um=0.65),
 }
 
+ALONE = "nimbus-s goes on"
+AGAINST = {"base": "base", **{name: ALONE for name in VARIANTS if name.startswith(ALONE)}}
+"""What a variant is compared with, where that is not `base`."""
+
+COMPARED = ("AP", "gold AUROC", "gold AP")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -229,15 +236,13 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
         changes = variant.augment if variant.calibrated == "changed" else None
         net = folded(net, calibrate(net, held_out, every=2, augment=changes))
     measures = simulated(net, judge)
-    if variant.root:
-        return measures
     path = given.out / f"{name}-{seed}" / "model.safetensors"
     card = ModelCard(name="ablation", depth=settings.depth, root_filters=settings.root_filters,
                      patch=settings.patch, pixel_size_um=variant.pixel_size_um, scale=variant.scale,
                      aggregate=variant.aggregate)  # fmt: skip
     path.parent.mkdir(exist_ok=True)
     save_checkpoint(path, net, card)
-    return {**measures, **of_gold(path, given.data)}
+    return {**measures, **of_gold(path, given.data, change=take_roots if variant.root else None)}
 
 
 def rooted(folder: Path) -> Path:
@@ -283,36 +288,50 @@ def simulated(net: torch.nn.Module, judge: Path) -> dict[str, float]:
     }
 
 
-def of_gold(model: Path, data: Path) -> dict[str, float]:
+def take_roots(sdata: SpatialData) -> None:
+    """Square roots of the images; scales, which are quantiles, become their roots by themselves."""
+    for key, image in list(sdata.images.items()):
+        sdata.images[key] = image.copy(data=np.sqrt(image.data.astype(np.float32)))
+
+
+def of_gold(
+    model: Path, data: Path, *, change: Callable[[SpatialData], None] | None
+) -> dict[str, float]:
     """Measures on the hard pairs of real images."""
     if not (data / "gold.csv").is_file():
         return {}
     given = SimpleNamespace(model=str(model), data=data, quantile=None, no_tta=True, aggregate=None)
-    pooled = accuracy.gold(given).loc[("pooled", "score")]
+    pooled = accuracy.gold(given, change).loc[("pooled", "score")]
     names = {"AUROC": "gold AUROC", "AP": "gold AP", "best F1": "gold best F1",
              "F1 at 0.5": "gold F1"}  # fmt: skip
     return {new: float(pooled[old]) for old, new in names.items()}
 
 
 def report(out: Path) -> str:
-    """Markdown table: mean over the seeds, and the standard deviation of the seeds of `base`."""
-    rows = []
-    for path in sorted(out.glob("*.json")):
+    """Markdown table: means over the seeds, and what a variant has more than `base`.
+
+    Differences are those of the same seeds, which had the same batches; with the standard
+    deviation over the seeds. A variant that went on is compared with nimbus-s that went on alone.
+    """
+    rows = {}
+    for path in out.glob("*.json"):
         name, seed = path.stem.rsplit("-", 1)
-        rows.append({"variant": name, "seed": int(seed), **json.loads(path.read_text())})
+        rows[name, int(seed)] = json.loads(path.read_text())
     if not rows:
         return "nothing is finished"
-    groups = pd.DataFrame(rows).groupby("variant")
-    mean = groups.mean().drop(columns="seed")
-    mean.insert(0, "seeds", groups.size())
-    order = [name for name in VARIANTS if name in mean.index]
-    lines = [["variant", *mean.columns], ["---"] * (1 + mean.shape[1])]
-    for name in order:
-        lines.append([name, *(f"{v:.3f}" if c != "seeds" else str(int(v))
-                              for c, v in mean.loc[name].items())])  # fmt: skip
-    spread = groups.std().drop(columns="seed")
-    if "base" in spread.index:
-        lines.append(["sd of base's seeds", "", *(f"{v:.3f}" for v in spread.loc["base"])])
+    every = pd.DataFrame.from_dict(rows, orient="index")
+    head = ["variant", "seeds", *every.columns, *(f"{name}, more" for name in COMPARED)]
+    lines = [head, ["---"] * len(head)]
+    for name in [name for name in VARIANTS if name in every.index.unique(0)]:
+        own = every.loc[name]
+        lines.append([name, str(len(own)), *(f"{value:.3f}" for value in own.mean())])
+        if name not in AGAINST.values():
+            against = every.loc[AGAINST.get(name, "base")]
+            more = (own - against)[list(COMPARED)].dropna()
+            pairs = zip(more.mean(), more.std(), strict=True)
+            lines[-1] += [f"{mean:+.3f} ± {std:.3f}" for mean, std in pairs]
+        else:
+            lines[-1] += [f"± {std:.3f}" for std in own[list(COMPARED)].std()]
     header = f"nimbus {nimbus.__version__}, PyTorch {torch.__version__}\n\n"
     return header + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
