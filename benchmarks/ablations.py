@@ -143,7 +143,6 @@ VARIANTS = {
     "depth 3": Variant(fit={"depth": 3}),
     "depth 4": Variant(fit={"depth": 4}),
     "4 root filters": Variant(fit={"root_filters": 4}),
-    "16 root filters": Variant(fit={"root_filters": 16}),
     "twice the steps": Variant(fit={"n_steps": 2000}),
     "a teacher": Variant(taught=True),
     "silver 20%": Variant(silver=0.2),
