@@ -1,9 +1,10 @@
-"""Small files that are whole, and on disk, when the call returns."""
+"""Writing of files: whole and on disk when the call returns, or to the last byte."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_durably(path: Path, text: str) -> None:
@@ -34,3 +35,24 @@ def write_durably(path: Path, text: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write all of `data` where `file` is; a raw file may write less than it was given.
+
+    Raises
+    ------
+    OSError
+        It could not be written; a part of it may have been.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> write_all(file, b"one")
+    >>> file.getvalue()
+    b'one'
+    """
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]

@@ -75,7 +75,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_there(tmp_path, monkeypatc
     with open_journal(tmp_path, {}) as journal:
         journal.save(0, 0, sums())
         with monkeypatch.context() as patch:
-            patch.setattr(recordlog, "_write_all", write_half)
+            patch.setattr(recordlog, "write_all", write_half)
             with pytest.raises(OSError, match="cannot be kept .No space left") as caught:
                 journal.save(0, 1, sums())
         assert caught.value.errno == errno.ENOSPC

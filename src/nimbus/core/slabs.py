@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._durable import write_all
 from nimbus._types import AnyArray
 
 logger = logging.getLogger(__name__)
@@ -96,10 +97,8 @@ class FileSlab:
         OSError
             It could not be written.
         """
-        left = memoryview(np.ascontiguousarray(values).tobytes())
         self.file.seek(at)
-        while left:  # a raw file may write less than it was given
-            left = left[self.file.write(left) :]
+        write_all(self.file, values.tobytes())
         return _seen_as(values, np.frombuffer(self.view, np.uint8, values.nbytes, at))
 
 

@@ -27,6 +27,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._durable import write_all
+
 logger = logging.getLogger(__name__)
 
 SEGMENTS = ("[0-9][0-9][0-9][0-9][0-9]*.log", "[0-9][0-9][0-9][0-9][0-9]*.open")
@@ -104,7 +106,7 @@ class RecordLog:
         head = _HEADER.pack(_MAGIC, first, second, len(body), _digest(body))
         start = self._file.tell()
         try:
-            _write_all(self._file, head + _CRC.pack(zlib.crc32(head)) + body)
+            write_all(self._file, head + _CRC.pack(zlib.crc32(head)) + body)
         except OSError:
             self._file.truncate(start)
             self._file.seek(start)
@@ -197,12 +199,6 @@ def _record_at(data: mmap.mmap, at: int, segment: int) -> Record | None:
 
 def _digest(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=8).digest()
-
-
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:  # a raw file may write less than it was given
-        view = view[file.write(view) :]
 
 
 def _seal(path: Path, end: int) -> None:
