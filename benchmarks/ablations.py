@@ -170,7 +170,7 @@ VARIANTS = {
 }
 
 ALONE = "nimbus-s goes on"
-AGAINST = {"base": "base", **{name: ALONE for name in VARIANTS if name.startswith(ALONE)}}
+AGAINST = {name: ALONE for name in VARIANTS if name.startswith(ALONE)}
 """What a variant is compared with, where that is not `base`."""
 
 COMPARED = ("AP", "gold AUROC", "gold AP")
@@ -324,9 +324,11 @@ def report(out: Path) -> str:
     for name in [name for name in VARIANTS if name in every.index.unique(0)]:
         own = every.loc[name]
         lines.append([name, str(len(own)), *(f"{value:.3f}" for value in own.mean())])
-        if name not in AGAINST.values():
-            against = every.loc[AGAINST.get(name, "base")]
-            more = (own - against)[list(COMPARED)].dropna()
+        against = AGAINST.get(name, "base")
+        if against not in every.index.unique(0):
+            lines[-1] += [""] * len(COMPARED)
+        elif against != name:
+            more = (own - every.loc[against])[list(COMPARED)].dropna()
             pairs = zip(more.mean(), more.std(), strict=True)
             lines[-1] += [f"{mean:+.3f} ± {std:.3f}" for mean, std in pairs]
         else:

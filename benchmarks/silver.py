@@ -11,7 +11,6 @@ labels and integrated expression agree for each marker.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -42,18 +41,8 @@ def labelled(folder: Path) -> SpatialData:
     table.obs["cell_type"] = pd.Categorical(types.reindex(keys).to_numpy())
     patients = pd.read_csv(folder / "fovs.csv").set_index("fov")["patient"].astype(str)
     table.obs["patient"] = pd.Categorical(patients.reindex(fov).to_numpy())
-    add_labels(sdata, folder)
+    nimbus.pp.silver_labels(sdata, folder / "assignment_matrix.csv", cell_type_key="cell_type")
     return sdata
-
-
-def add_labels(sdata: SpatialData, folder: Path, exclude_markers: Sequence[str] = ()) -> None:
-    """The layer of silver labels, by cell type."""
-    nimbus.pp.silver_labels(
-        sdata,
-        folder / "assignment_matrix.csv",
-        cell_type_key="cell_type",
-        exclude_markers=exclude_markers,
-    )
 
 
 def main() -> None:
@@ -64,17 +53,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared"))
     parser.add_argument("--tile-size", type=int, default=128, help="pixels of the network")
     parser.add_argument("--pixel-size", type=float, default=1.0, help="um, of the tiles")
-    parser.add_argument(
-        "--sure", action="store_true", help="leave out markers that the report calls suspicious"
-    )
     given = parser.parse_args()
     cut = CutSettings(tile_size=given.tile_size, pixel_size_um=given.pixel_size)
-    folder = given.data / "data" / "dcis_mibi"
-    sdata = labelled(folder)
-    report = nimbus.pp.silver_report(sdata)
-    print(report.to_string())
-    if given.sure:
-        add_labels(sdata, folder, exclude_markers=list(report.query("suspicious")["marker"]))
+    sdata = labelled(given.data / "data" / "dcis_mibi")
+    print(nimbus.pp.silver_report(sdata).to_string())
     parts = nimbus.datasets.write_training_set(
         {"dcis_mibi": sdata}, given.out, split=SPLIT, split_by="patient", settings=cut
     )
