@@ -7,12 +7,12 @@
 
 Hours on one core; resumable. Each variant changes one thing against `base`, which is nimbus-s but
 for a short training without a teacher: tissue without an effect, the range of pixel sizes,
-augmentation, the pixels that the loss counts, the size of the network, a square-root input, real
-silver labels of `dcis_mibi` (a training set of benchmarks/silver.py) with and without noise-robust
-training, in the training or in one that goes on from the shipped nimbus-s, a teacher; and, with
-the weights of `base`, the rule of the scale, the pixels that a score averages, the pixel size of
-scoring, the calibration. All are short (`FIT` and `TILES`): they tell the direction, not the size,
-of what a long training would show.
+augmentation, the pixels that the loss counts, the size of the network, the square root of the
+channel, real silver labels of `dcis_mibi` (a training set of benchmarks/silver.py) with and without
+noise-robust training, in the training or in one that goes on from the shipped nimbus-s, a teacher;
+and, with the weights of `base`, the rule of the scale, the pixels that a score averages, the pixel
+size of scoring, the calibration. All are short (`FIT` and `TILES`): they tell the direction, not
+the size, of what a long training would show.
 
 Measured on held-out simulated tissue with all effects (AUROC, average precision, AUROC at equal
 intensity: the mean over ten bins of mean intensity, where intensity alone has about 0.5) and
@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,14 +33,14 @@ import accuracy  # beside this file
 import numpy as np
 import pandas as pd
 import torch
-from spatialdata import SpatialData
 
 import nimbus
 from nimbus.core.scalerule import ScaleRule
-from nimbus.core.shards import INDEX, PLANE_MAX, open_shards, read_shard, write_index, write_shard
+from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import TileSettings, write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, f1_at
 from nimbus.model import ModelCard, load_checkpoint, load_model, save_checkpoint
+from nimbus.model.card import architecture
 from nimbus.train import (
     AugmentSettings,
     FitSettings,
@@ -92,8 +91,6 @@ class Variant:
         Part of the samples that are real, with silver labels.
     further
         Go on from the shipped nimbus-s, at a small rate, not from untrained weights.
-    root
-        Train and judge on the square root of the channel.
     weights
         Variant whose weights are taken instead of training; empty: its own.
     scale, aggregate
@@ -110,7 +107,6 @@ class Variant:
     taught: bool = False
     silver: float = 0.0
     further: bool = False
-    root: bool = False
     weights: str = ""
     scale: ScaleRule = SCALE
     aggregate: Literal["cell", "interior"] = "interior"
@@ -156,7 +152,7 @@ VARIANTS = {
     "nimbus-s goes on, silver 20%, robust": Variant(
         further=True, fit=FROM_THE_START, pixel_size_um=0.4, silver=0.2
     ),
-    "square root of the channel": Variant(root=True),
+    "square root of the channel": Variant(fit={"exponent": 0.5}),
     "whole cells in the loss": Variant(fit={"border_weight": 1.0}, aggregate="cell"),
     "scored over whole cells": Variant(weights="base", aggregate="cell"),
     "99.9% of all pixels as scale": Variant(weights="base", scale=ScaleRule(0.999)),
@@ -210,8 +206,6 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
     make = partial(written, jobs=given.jobs)
     folders = [make(of_tiles / (name if variant.tiles else "base"), tiles, seed=0)]
     judge = make(of_tiles / "judge", JUDGE, seed=9000)
-    if variant.root:
-        folders, judge = [rooted(folders[0])], rooted(judge)
     shares = [1.0]
     if variant.silver:
         folders.append(given.silver)
@@ -236,26 +230,11 @@ def run(name: str, variant: Variant, seed: int, given: argparse.Namespace) -> di
         net = folded(net, calibrate(net, held_out, every=2, augment=changes))
     measures = simulated(net, judge)
     path = given.out / f"{name}-{seed}" / "model.safetensors"
-    card = ModelCard(name="ablation", depth=settings.depth, root_filters=settings.root_filters,
-                     patch=settings.patch, pixel_size_um=variant.pixel_size_um, scale=variant.scale,
-                     aggregate=variant.aggregate)  # fmt: skip
+    card = ModelCard(name="ablation", **architecture(settings), scale=variant.scale,
+                     pixel_size_um=variant.pixel_size_um, aggregate=variant.aggregate)  # fmt: skip
     path.parent.mkdir(exist_ok=True)
     save_checkpoint(path, net, card)
-    return {**measures, **of_gold(path, given.data, change=take_roots if variant.root else None)}
-
-
-def rooted(folder: Path) -> Path:
-    """The same tiles with the square root of their channels."""
-    out = folder.with_name(f"{folder.name}, square root")
-    if not (out / INDEX).is_file():
-        shards = open_shards(folder)
-        sums = []
-        for number in range(len(shards)):
-            tiles = read_shard(shards, number)
-            root = np.sqrt(tiles.planes / PLANE_MAX) * PLANE_MAX
-            sums.append(write_shard(out, number, replace(tiles, planes=root.astype(np.uint16))))
-        write_index(out, sums, {**shards.about, "root": "square root of the channel"})
-    return out
+    return {**measures, **of_gold(path, given.data)}
 
 
 def written(folder: Path, settings: TileSettings, *, seed: int, jobs: int) -> Path:
@@ -287,20 +266,12 @@ def simulated(net: torch.nn.Module, judge: Path) -> dict[str, float]:
     }
 
 
-def take_roots(sdata: SpatialData) -> None:
-    """Square roots of the images; scales, which are quantiles, become their roots by themselves."""
-    for key, image in list(sdata.images.items()):
-        sdata.images[key] = image.copy(data=np.sqrt(image.data.astype(np.float32)))
-
-
-def of_gold(
-    model: Path, data: Path, *, change: Callable[[SpatialData], None] | None
-) -> dict[str, float]:
+def of_gold(model: Path, data: Path) -> dict[str, float]:
     """Measures on the hard pairs of real images."""
     if not (data / "gold.csv").is_file():
         return {}
     given = SimpleNamespace(model=str(model), data=data, quantile=None, no_tta=True, aggregate=None)
-    pooled = accuracy.gold(given, change).loc[("pooled", "score")]
+    pooled = accuracy.gold(given).loc[("pooled", "score")]
     names = {"AUROC": "gold AUROC", "AP": "gold AP", "best F1": "gold best F1",
              "F1 at 0.5": "gold F1"}  # fmt: skip
     return {new: float(pooled[old]) for old, new in names.items()}

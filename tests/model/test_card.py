@@ -75,6 +75,8 @@ def test_scale_rule_refuses_what_it_does_not_know(changes, message):
         ({"depth": True}, "depth is bool 'True'"),
         ({"pixel_size_um": "1"}, "pixel_size_um is str '1'"),
         ({"clip": float("inf")}, "clip must be above 0, not inf"),
+        ({"exponent": 0.0}, "exponent must be above 0, not 0.0"),
+        ({"exponent": True}, "exponent is bool 'True'"),
         ({"metrics": []}, r"metrics is list '\[\]'"),
     ],
 )

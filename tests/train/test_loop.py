@@ -63,6 +63,18 @@ def test_a_training_can_begin_with_another_network(shards, tmp_path):
 
     assert torch.equal(begun["final_conv.weight"], first.final_conv.weight)
     assert not torch.equal(fresh["final_conv.weight"], first.final_conv.weight)
+    other = dataclasses.replace(still, exponent=0.5)
+    with pytest.raises(ValueError, match="'exponent': 1.0}, the settings say .*'exponent': 0.5}"):
+        run(shards, tmp_path / "d", other, start=first)
+
+
+def test_a_network_can_learn_from_a_power_of_the_channel(shards, tmp_path):
+    settings = dataclasses.replace(TINY, exponent=0.5)
+    net = fit(shards, tmp_path / "a", settings=settings, show_progress_bar=False)
+
+    assert net.exponent == 0.5
+    plain = run(shards, tmp_path / "b")
+    assert not torch.equal(net.state_dict()["final_conv.weight"], plain["final_conv.weight"])
 
 
 def test_several_folders_are_learned_from_together(shards, tmp_path):

@@ -12,6 +12,7 @@ from nimbus.core.shards import INDEX, open_shards
 from nimbus.datasets import write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
 from nimbus.model import ModelCard, UNet, load_checkpoint, save_checkpoint
+from nimbus.model.card import architecture
 from nimbus.model.patches import in_patches
 from nimbus.train import calibrate, fit, folded
 from nimbus.train.begin import fresh_network
@@ -185,9 +186,7 @@ def _stride(held_out: TileSampler) -> int:
 def _card(config: TrainConfig, cells: CellScores, command: str) -> ModelCard:
     return ModelCard(
         name=config.name,
-        depth=config.fit.depth,
-        root_filters=config.fit.root_filters,
-        patch=config.fit.patch,
+        **architecture(config.fit),
         pixel_size_um=config.pixel_size_um,
         scale=config.scale,
         aggregate=config.aggregate,

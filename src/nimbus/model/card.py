@@ -17,6 +17,10 @@ FORMAT_VERSION = 1
 MAX_DEPTH, MAX_ROOT_FILTERS, MAX_PATCH = 12, 4096, 16
 """No network of this kind comes near; more is damage, and would only cost time and memory."""
 
+ARCHITECTURE = ("depth", "root_filters", "patch", "exponent")
+"""What a network is made of its :class:`nimbus.model.UNet` by: fields of a card, a network and the
+settings of a training."""
+
 Aggregate = Literal["cell", "interior"]
 
 
@@ -39,7 +43,7 @@ class ModelCard:
     ----------
     name
         Name of the model.
-    depth, root_filters, patch
+    depth, root_filters, patch, exponent
         Architecture, as in :class:`nimbus.model.UNet`.
     pixel_size_um
         Side of a pixel of the network's grid, in micrometers.
@@ -83,6 +87,7 @@ class ModelCard:
     clip: float = 1.0
     aggregate: Aggregate = "cell"
     patch: int = 1
+    exponent: float = 1.0
     training_data: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict, hash=False)
     licence: str = ""
@@ -101,7 +106,7 @@ class ModelCard:
                 raise CardError(
                     f"{name} must be from {least} to {most}, not {getattr(self, name)!r}"
                 )
-        for name in ("pixel_size_um", "clip"):
+        for name in ("pixel_size_um", "clip", "exponent"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise CardError(f"{name} must be above 0, not {getattr(self, name)!r}")
         if self.aggregate not in get_args(Aggregate):
@@ -163,6 +168,19 @@ def read_card(path: Path) -> ModelCard:
     return ModelCard.from_json(text, where=str(path))
 
 
+def architecture(of: object) -> dict[str, Any]:
+    """The arguments that make the :class:`nimbus.model.UNet` of a card, a network or settings.
+
+    Examples
+    --------
+    >>> architecture(
+    ...     ModelCard(name="x", depth=3, root_filters=4, pixel_size_um=1, scale=ScaleRule(0.9))
+    ... )
+    {'depth': 3, 'root_filters': 4, 'patch': 1, 'exponent': 1.0}
+    """
+    return {name: getattr(of, name) for name in ARCHITECTURE}
+
+
 def with_hash(card: ModelCard, sha256: str) -> ModelCard:
     """`card` for the weights file of this hash."""
     return replace(card, sha256=sha256)
@@ -174,7 +192,7 @@ def _check_types(card: ModelCard) -> None:
         ("name", "training_data", "licence", "sha256"), str
     )
     kinds |= {"depth": int, "root_filters": int, "patch": int, "metrics": Mapping}
-    kinds |= {"pixel_size_um": (int, float), "clip": (int, float)}
+    kinds |= dict.fromkeys(("pixel_size_um", "clip", "exponent"), (int, float))
     for name, kind in kinds.items():
         value = getattr(card, name)
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -6,13 +6,16 @@ import hashlib
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from .card import ModelCard, read_card, with_hash
+from .card import ModelCard, architecture, read_card, with_hash
 from .published import published_card, read_published
 from .state import COUNTER, CheckpointError, State, require_hash, require_state, sha256_of
 from .unet import UNet
+
+EXPONENT = "exponent"
+"""Metadata of a weights file: no shape of a weight tells it, and the hash of the file covers it."""
 
 
 def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
@@ -23,7 +26,7 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     path
         Ends in ``.safetensors``. Existing files are replaced.
     net
-        Its depth and root filters must be those of `card`.
+        Its architecture must be that of `card`.
     card
         Its hash is ignored.
 
@@ -34,8 +37,8 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     Raises
     ------
     CheckpointError
-        Another ending; a network of another depth, `root_filters` or `patch` than the card says;
-        weights that are not finite.
+        Another ending; a network of another architecture than the card says; weights that are not
+        finite.
 
     Examples
     --------
@@ -54,15 +57,16 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: the file name must end in .safetensors")
-    for name in ("depth", "root_filters", "patch"):
-        if getattr(net, name) != getattr(card, name):
+    for name, value in architecture(net).items():
+        if value != getattr(card, name):
             raise CheckpointError(
-                f"{path}: the network has {name} {getattr(net, name)}, "
-                f"its card says {getattr(card, name)}"
+                f"{path}: the network has {name} {value}, its card says {getattr(card, name)}"
             )
     state = {name: t.contiguous() for name, t in net.state_dict().items() if COUNTER not in name}
     require_state(state, net, where=str(path))
-    data = save(state)
+    data = save(
+        state, metadata={EXPONENT: repr(float(net.exponent))} if net.exponent != 1 else None
+    )
     path.write_bytes(data)
     card = with_hash(card, hashlib.sha256(data).hexdigest())
     path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
@@ -92,7 +96,7 @@ def load_checkpoint(path: str | Path, *, sha256: str | None = None) -> tuple[UNe
         No card, or one that cannot be used.
     CheckpointError
         Wrong hash; truncated, or no weights at all; pickled code; keys that are missing or too
-        many; wrong shapes; values that are not finite.
+        many; wrong shapes; values that are not finite; another exponent than the card says.
 
     Examples
     --------
@@ -113,7 +117,7 @@ def load_checkpoint(path: str | Path, *, sha256: str | None = None) -> tuple[UNe
         card = read_card(path.with_suffix(".json"))
         if card.sha256:
             require_hash(found, card.sha256, where=str(path))
-        state = _read_safetensors(path)
+        state = _read_safetensors(path, card)
     else:
         state = read_published(path)
         card = published_card(state)
@@ -154,16 +158,24 @@ def convert(pt_path: str | Path, out_path: str | Path, *, sha256: str | None = N
     return save_checkpoint(out_path, net, card)
 
 
-def _read_safetensors(path: Path) -> State:
+def _read_safetensors(path: Path, card: ModelCard) -> State:
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            exponent = (file.metadata() or {}).get(EXPONENT, "1.0")
+        state = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: truncated, or not a safetensors file ({error})") from error
+    if exponent != repr(float(card.exponent)):
+        raise CheckpointError(
+            f"{path}: the weights are of a network with exponent {exponent}, its card says "
+            f"{card.exponent}"
+        )
+    return state
 
 
 def _network(state: State, card: ModelCard, *, where: str) -> UNet:
     with torch.device("meta"):  # no random weights that would be replaced
-        net = UNet(depth=card.depth, root_filters=card.root_filters, patch=card.patch)
+        net = UNet(**architecture(card))
     require_state(state, net, where=where)
     counters = {name: torch.tensor(0) for name in net.state_dict() if COUNTER in name}
     weights = {name: tensor.float() for name, tensor in state.items()}

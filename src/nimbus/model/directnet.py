@@ -16,7 +16,7 @@ from torch import Tensor
 from .directblock import DirectConv, Enter, Leave, direct_conv, through_block
 from .lean import LeanBlock, Pointwise, lean
 from .strips import Scratch, Workers, Workspace
-from .unet import IN_PLANES, UNet
+from .unet import IN_PLANES, UNet, seen
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class DirectUNet:
     """From the second lowest to the full resolution."""
     last: Pointwise
     patch: int
+    exponent: float
     space: Workspace = field(repr=False, compare=False)
 
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
         with self.space.workers() as work:
-            logits = [self._one(image, work)[None] for image in planes]
+            logits = [self._one(seen(image, self.exponent), work)[None] for image in planes]
         return torch.stack(logits) if len(logits) > 1 else logits[0][None]
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:
@@ -102,6 +103,7 @@ def direct_unet(net: UNet, space: Workspace | None = None) -> DirectUNet:
             up=tuple(_block(block) for block in weights.up),
             last=weights.last,
             patch=net.patch,
+            exponent=net.exponent,
             space=space or Workspace(),
         )
 

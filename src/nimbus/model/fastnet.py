@@ -27,7 +27,7 @@ from .fold import folded
 from .lean import LeanBlock, Pointwise, bias_of, lean
 from .phased import Phased, phased, phased_shape
 from .strips import Workers, Workspace
-from .unet import IN_PLANES, ConvBlock, UNet
+from .unet import IN_PLANES, ConvBlock, UNet, seen
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ class FastUNet:
     """From the second lowest to the full resolution."""
     last: Pointwise
     patch: int
+    exponent: float
     space: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
     def __call__(self, planes: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of float32 planes ``(n, 2, y, x)`` on the CPU."""
         with self.space.workers() as work:
-            logits = [self._one(image, work)[None] for image in planes]
+            logits = [self._one(seen(image, self.exponent), work)[None] for image in planes]
         return torch.stack(logits) if len(logits) > 1 else logits[0][None]
 
     def _one(self, planes: Tensor, work: Workers) -> Tensor:
@@ -116,6 +117,7 @@ def fast_unet(net: UNet) -> FastUNet:
             up=tuple(_block(block) for block in weights.up),
             last=weights.last,
             patch=net.patch,
+            exponent=net.exponent,
         )
 
 

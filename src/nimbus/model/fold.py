@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .unet import ConvBlock, UNet, UpBlock, reflect_pad
+from .unet import ConvBlock, UNet, UpBlock, reflect_pad, seen
 
 
 class FoldedBlock(nn.Module):
@@ -42,11 +42,12 @@ class FoldedUNet(nn.Module):
         self.bottom = FoldedBlock(net.bottle_neck)
         self.lift = nn.ModuleList(block.upconv for block in lift)
         self.up = nn.ModuleList(FoldedBlock(block) for block in up)
-        self.last, self.patch = net.final_conv, net.patch
+        self.last, self.patch, self.exponent = net.final_conv, net.patch, net.exponent
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of planes ``(n, 2, y, x)``."""
-        x = F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle(seen(x, self.exponent), self.patch)
+        x = x.contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for block in self.down:
             skips.append(block(x))

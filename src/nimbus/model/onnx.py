@@ -155,7 +155,7 @@ class _Graph:
 
     def unet(self, net: FoldedUNet) -> None:
         """The whole network, from `INPUT` to `OUTPUT`."""
-        x, skips = self.places(INPUT, net.patch), []
+        x, skips = self.places(net.patch, net.exponent), []
         for block in net.down:
             skips.append(self.block(x, block))
             x = self.add("MaxPool", [skips[-1]], kernel_shape=[2, 2], strides=[2, 2])
@@ -168,10 +168,13 @@ class _Graph:
             x = self.add("DepthToSpace", [x], blocksize=net.patch, mode="CRD")
         self.add("Sigmoid", [x], name=OUTPUT)
 
-    def places(self, x: Name, patch: int) -> Name:
-        """Pixels of a patch as planes, in the order of PyTorch: plane, then y, then x."""
-        if patch == 1:
-            return x
+    def places(self, patch: int, exponent: float) -> Name:
+        """The input as the network sees it, and pixels of a patch as planes.
+
+        They are in the order of PyTorch: plane, then y, then x.
+        """
+        if patch == 1 and exponent == 1:
+            return INPUT
         # SpaceToDepth of one plane after the other: its own order is y, x, plane.
         planes = []
         for plane in range(IN_PLANES):
@@ -179,9 +182,17 @@ class _Graph:
             names = [f"plane_{plane}_{end}" for end in ("from", "to", "axis")]
             for name, end in zip(names, ends, strict=True):
                 self.weights.append(self.onnx.numpy_helper.from_array(end, name))
-            one = self.add("Slice", [x, *names])
-            planes.append(self.add("SpaceToDepth", [one], blocksize=patch))
+            one = self.add("Slice", [INPUT, *names])
+            if plane == 0 and exponent != 1:  # the channel
+                one = self.power(one, exponent)
+            planes.append(self.add("SpaceToDepth", [one], blocksize=patch) if patch > 1 else one)
         return self.add("Concat", planes, axis=1)
+
+    def power(self, x: Name, exponent: float) -> Name:
+        """What is above 0 to the power of `exponent`."""
+        value = np.array(exponent, dtype=np.float32)
+        self.weights.append(self.onnx.numpy_helper.from_array(value, "exponent"))
+        return self.add("Pow", [self.add("Relu", [x]), "exponent"])
 
     def block(self, x: Name, block: nn.Module) -> Name:
         """A :class:`nimbus.model.fold.FoldedBlock`."""

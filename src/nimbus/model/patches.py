@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .card import architecture
 from .unet import UNet
 
 FIRST, LAST = "contracting_layers.0.conv2d_0.weight", ("final_conv.weight", "final_conv.bias")
@@ -10,7 +11,8 @@ FIRST, LAST = "contracting_layers.0.conv2d_0.weight", ("final_conv.weight", "fin
 def in_patches(net: UNet, patch: int) -> UNet:
     """The network of patches that begins as `net`: the pixels of a patch count alike.
 
-    On planes that are `patch` times finer it gives what `net` gives on their means. Training
+    On planes that are `patch` times finer it gives what `net` gives on their means (where its
+    exponent is not 1, on means of powers). Training
     then teaches it to tell the pixels apart.
 
     Parameters
@@ -38,6 +40,6 @@ def in_patches(net: UNet, patch: int) -> UNet:
     state[FIRST] = state[FIRST].repeat_interleave(patch**2, dim=1) / patch**2
     for name in LAST:
         state[name] = state[name].repeat_interleave(patch**2, dim=0)
-    fine = UNet(depth=net.depth, root_filters=net.root_filters, patch=patch)
+    fine = UNet(**architecture(net) | {"patch": patch})
     fine.load_state_dict(state)
     return fine.train(net.training)

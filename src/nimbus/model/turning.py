@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from .card import architecture
 from .patches import FIRST, LAST
 from .unet import IN_PLANES, UNet
 from .views import View
@@ -53,7 +54,7 @@ def turned_net(net: UNet, view: View) -> UNet:
             state[name] = turned_back(pixels, view).movedim(0, -1).reshape(value.shape)
         elif value.ndim == 4:
             state[name] = turned_back(value, view).contiguous()
-    other = UNet(depth=net.depth, root_filters=net.root_filters, patch=patch)
+    other = UNet(**architecture(net))
     other.load_state_dict(state)
     return other.train(net.training)
 

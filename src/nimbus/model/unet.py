@@ -10,6 +10,20 @@ IN_PLANES = 2
 """Channel and mask."""
 
 
+def seen(planes: Tensor, exponent: float) -> Tensor:
+    """Planes ``(..., 2, y, x)`` as a network sees them: the channel to the power of `exponent`.
+
+    Examples
+    --------
+    >>> seen(torch.tensor([[[0.25]], [[1.0]]]), 0.5).flatten().tolist()
+    [0.5, 1.0]
+    """
+    if exponent == 1:
+        return planes
+    channel, mask = planes[..., :1, :, :], planes[..., 1:, :, :]
+    return torch.cat([channel.clamp(min=0) ** exponent, mask], dim=-3)
+
+
 def reflect_pad(x: Tensor) -> Tensor:
     """`x` with one more pixel on each side, reflected without repeating the edge.
 
@@ -73,11 +87,14 @@ class UNet(nn.Module):
         Pixels along each side that are one place of the network: its full resolution is that many
         times coarser than the planes, and the pixels of a place are inputs (and outputs) of
         their own. Height and width must be multiples of ``patch * 2 ** (depth - 1)``.
+    exponent
+        The network sees the channel to this power. 0.5, the square root, spreads what is dim and
+        makes the noise of counted photons and ions even.
 
     Raises
     ------
     ValueError
-        `depth` below 2, `root_filters` or `patch` below 1.
+        `depth` below 2, `root_filters` or `patch` below 1, `exponent` not above 0.
 
     Notes
     -----
@@ -85,8 +102,8 @@ class UNet(nn.Module):
     (Nimbus-Inference 0.0.5, MIT), whose modules without parameters hold the odd numbers:
     ``contracting_layers.{0, 2, ...}`` and ``expanding_layers.{0, 3, ...}.upconv``,
     ``expanding_layers.{2, 5, ...}``. That network ends in a sigmoid; this one gives the logit.
-    It has a `patch` of 1. One of 2 sees detail four times finer at the same cost, after the
-    sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158).
+    It has a `patch` and an `exponent` of 1. A patch of 2 sees detail four times finer at the same
+    cost, after the sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158).
 
     Examples
     --------
@@ -95,14 +112,17 @@ class UNet(nn.Module):
     torch.Size([1, 1, 16, 20])
     """
 
-    def __init__(self, *, depth: int = 5, root_filters: int = 64, patch: int = 1) -> None:
+    def __init__(
+        self, *, depth: int = 5, root_filters: int = 64, patch: int = 1, exponent: float = 1.0
+    ) -> None:
         super().__init__()
-        if depth < 2 or root_filters < 1 or patch < 1:
+        if depth < 2 or root_filters < 1 or patch < 1 or not exponent > 0:
             raise ValueError(
-                "depth must be at least 2, root_filters and patch at least 1, "
-                f"not {depth}, {root_filters}, {patch}"
+                "depth must be at least 2, root_filters and patch at least 1, exponent above 0, "
+                f"not {depth}, {root_filters}, {patch}, {exponent}"
             )
         self.depth, self.root_filters, self.patch = depth, root_filters, patch
+        self.exponent = exponent
         filters = [root_filters * 2**level for level in range(depth)]
         self.contracting_layers = nn.ModuleList()
         for n_in, n_out in zip([IN_PLANES * patch**2, *filters], filters[:-1], strict=False):
@@ -127,7 +147,7 @@ class UNet(nn.Module):
         Logits ``(n, 1, y, x)``.
         """
         skips: list[Tensor] = []
-        x = F.pixel_unshuffle(x, self.patch)
+        x = F.pixel_unshuffle(seen(x, self.exponent), self.patch)
         for block, pool in _grouped(self.contracting_layers, 2):
             skips.append(block(x))
             x = pool(skips[-1])

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings
@@ -21,7 +22,7 @@ def fresh_network(settings: FitSettings, device: torch.device) -> UNet:
     """An untrained network; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        net = UNet(depth=settings.depth, root_filters=settings.root_filters, patch=settings.patch)
+        net = UNet(**architecture(settings))
     net.to(device=device)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

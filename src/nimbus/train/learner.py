@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nimbus.core.shards import Source
+from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .average import Weights, weights_of
@@ -99,7 +100,8 @@ def new_learner(
     Raises
     ------
     ValueError
-        A teacher without settings that say how cells are taught, or the other way round.
+        A teacher without settings that say how cells are taught, or the other way round; a start
+        of another architecture than the settings say.
     """
     if (teacher is None) != (settings.taught is None):
         raise ValueError(
@@ -108,6 +110,11 @@ def new_learner(
         )
     net, judge = (fresh_network(settings, world.device) for _ in range(2))
     if start is not None:
+        if architecture(start) != architecture(settings):
+            raise ValueError(
+                f"the network to start with has {architecture(start)}, the settings say "
+                f"{architecture(settings)}"
+            )
         net.load_state_dict(start.state_dict())
     half = training_dtype(settings.precision, world.device) == torch.float16
     robust = settings.robust

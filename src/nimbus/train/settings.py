@@ -20,8 +20,8 @@ class FitSettings:
 
     Parameters
     ----------
-    depth, root_filters, patch
-        Size of the network, as in :class:`nimbus.model.UNet`.
+    depth, root_filters, patch, exponent
+        Architecture of the network, as in :class:`nimbus.model.UNet`.
     n_steps
         Steps of the whole training; the learning rate falls over it.
     batch_size
@@ -70,6 +70,7 @@ class FitSettings:
     depth: int = 4
     root_filters: int = 16
     patch: int = 1
+    exponent: float = 1.0
     n_steps: int = 2400
     batch_size: int = 8
     learning_rate: float = 2e-3

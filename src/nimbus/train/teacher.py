@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .loss import UNDECIDED, cell_means
@@ -79,14 +80,14 @@ def taught(
 
 
 def fingerprint(teacher: UNet) -> str:
-    """What tells one teacher from another: the sha256 of its size and weights.
+    """What tells one teacher from another: the sha256 of its architecture and weights.
 
     Examples
     --------
     >>> fingerprint(UNet(depth=2, root_filters=1)) == fingerprint(UNet(depth=2, root_filters=2))
     False
     """
-    known = hashlib.sha256(repr((teacher.depth, teacher.root_filters, teacher.patch)).encode())
+    known = hashlib.sha256(repr(architecture(teacher)).encode())
     for value in teacher.state_dict().values():
         known.update(value.detach().cpu().contiguous().numpy().tobytes())
     return known.hexdigest()
