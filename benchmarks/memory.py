@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py [--side 16384] [--channels 4] [--model nimbus-s] [--tta]
     python benchmarks/memory.py --curve [--channels 4] [--tiles 1 49 100] [--model nimbus-s]
+        [--jobs 1]
     python benchmarks/memory.py --slide
 
 The first makes a store of `side` x `side` x `channels` uint16 pixels at 0.5 um with cells all over,
@@ -20,6 +21,7 @@ resident memory is what the operating system counted.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
@@ -37,11 +39,11 @@ SLIDE = (54490, 45477)
 TILES = (1, 9, 25, 49, 100)
 
 SCORE = """
-import resource, sys, time
+import json, resource, sys, time
 import spatialdata, nimbus
 from nimbus.engine import source, spare
 spare.share_a_heap()
-path, model, tta, sparse = sys.argv[1], sys.argv[2], sys.argv[3] == "True", sys.argv[4] == "True"
+path, sparse, asked = sys.argv[1], sys.argv[2] == "True", json.loads(sys.argv[3])
 read = {}
 plain = source.read_box
 def counted(array, box, *, name, group=None):
@@ -53,12 +55,10 @@ scales = size = None
 if sparse:  # a scale of mostly empty chunks would say nothing
     scales = {str(c): 300.0 for c in sdata["slide_image"].coords["c"].values}
     size = 2048  # a tile of the network is one of the slide
-if model == "same":
-    model, size = lambda planes: planes[:, :1], 1024
+if asked["model"] == "same":
+    asked["model"], size = lambda planes: planes[:, :1], 1024
 begin, own = time.perf_counter(), time.process_time()
-nimbus.tl.score(
-    sdata, model=model, tta=tta, scales=scales, tile_size=size, show_progress_bar=False
-)
+nimbus.tl.score(sdata, scales=scales, tile_size=size, show_progress_bar=False, **asked)
 seconds, own = time.perf_counter() - begin, time.process_time() - own
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 boxes = ", ".join(f"{len(there)} of {name}" for name, there in read.items())
@@ -72,29 +72,32 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=4)
     parser.add_argument("--model", help="default: nimbus-s, or the callable")
     parser.add_argument("--tta", action="store_true")
+    parser.add_argument("--jobs", type=int, help="n_jobs of tl.score; default: all cores")
     parser.add_argument("--curve", action="store_true", help="from 1 to 100 tiles of a slide")
     parser.add_argument("--tiles", type=int, nargs="+", default=TILES, help="of the curve")
     parser.add_argument("--slide", action="store_true", help="one tile of 35 x 54490 x 45477")
     given = parser.parse_args()
+    default = "same" if given.curve or given.slide else "nimbus-s"
+    asked = {"model": given.model or default, "tta": given.tta, "n_jobs": given.jobs}
     print(f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     if given.curve:
-        curve(given.channels, given.tiles, given.model or "same", given.tta)
+        curve(given.channels, given.tiles, asked)
     elif given.slide:
         make = partial(make_slide, shape=(35, *SLIDE), n_tiles=1)
-        tell(measured(make, given.model or "same", given.tta, sparse=True))
+        tell(measured(make, asked, sparse=True))
     else:
         make = partial(make_store, side=given.side, n_channels=given.channels)
-        tell(measured(make, given.model or "nimbus-s", given.tta, sparse=False))
+        tell(measured(make, asked, sparse=False))
 
 
-def curve(n_channels: int, tiles: Sequence[int], model: str, tta: bool) -> None:
+def curve(n_channels: int, tiles: Sequence[int], asked: dict) -> None:
     """Peak memory and time of more and more tiles, as a table; the first is what others exceed."""
     print("| tiles | cells | s | CPU s | s per tile | CPU s per tile | peak GB |")
     print("|---|---|---|---|---|---|---|")
     first = None
     for n_tiles in tiles:
         make = partial(make_slide, shape=(n_channels, *SLIDE), n_tiles=n_tiles)
-        found = measured(make, model, tta, sparse=True)
+        found = measured(make, asked, sparse=True)
         first = first or found
         more = [
             f"{(found[k] - first[k]) / (n_tiles - tiles[0]):.2f}" if n_tiles > tiles[0] else ""
@@ -107,14 +110,14 @@ def curve(n_channels: int, tiles: Sequence[int], model: str, tta: bool) -> None:
         )
 
 
-def measured(make: Callable[[Path], None], model: str, tta: bool, *, sparse: bool) -> dict:
-    """Cells, times and peak of one run on a store that is made for it."""
+def measured(make: Callable[[Path], None], asked: dict, *, sparse: bool) -> dict:
+    """Cells, times and peak of one run, with arguments of `tl.score`, on a store made for it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "slide.zarr"
         begin = time.perf_counter()
         make(path)
         made = time.perf_counter() - begin
-        given = [str(path), model, str(tta), str(sparse)]
+        given = [str(path), str(sparse), json.dumps(asked)]
         command = [sys.executable, "-W", "ignore", "-c", SCORE, *given]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     cells, seconds, cpu, peak, boxes = out.splitlines()[-1].split("|")
