@@ -152,7 +152,10 @@ VARIANTS = {
     "nimbus-s goes on, silver 20%, robust": Variant(
         further=True, fit=FROM_THE_START, pixel_size_um=0.4, silver=0.2
     ),
-    "square root of the channel": Variant(fit={"exponent": 0.5}),
+    "square root of the channel": Variant(
+        fit={"exponent": 0.5}, augment=replace(AUGMENT, exponent=0.5)
+    ),
+    "square root, augmented as light": Variant(fit={"exponent": 0.5}),
     "whole cells in the loss": Variant(fit={"border_weight": 1.0}, aggregate="cell"),
     "scored over whole cells": Variant(weights="base", aggregate="cell"),
     "99.9% of all pixels as scale": Variant(weights="base", scale=ScaleRule(0.999)),

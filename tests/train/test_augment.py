@@ -101,3 +101,21 @@ def test_a_lifted_plane_is_what_scoring_makes_of_an_image_with_a_constant_backgr
     lifted = changed((image / 120).clamp(0, 1), change)
 
     torch.testing.assert_close(lifted, ((image + 60) / (120 + 60)).clamp(0, 1))
+
+
+def test_with_an_exponent_the_power_of_the_channel_is_changed(planes):
+    root = change(gain=torch.full((2,), 0.5), offset=torch.full((2,), 0.1), exponent=0.5)
+
+    torch.testing.assert_close(changed(planes, root), (0.5 * planes.sqrt() + 0.1) ** 2)
+    dark = changed(torch.zeros(2, 64, 64), change(noise=torch.full((2,), 0.1), exponent=0.5))
+    assert float(dark.max()) < 0.25, "noise of a dark plane is squared"
+    assert 0 < float(dark.mean()) < 0.01
+    torch.testing.assert_close(changed(planes, change(exponent=0.5)), planes)
+
+
+def test_background_and_counts_are_of_the_channel_itself_whatever_the_exponent(planes):
+    lift, counts = torch.tensor([0.5, 2.0]), torch.tensor([20.0, torch.inf])
+    for own in ({"lift": lift}, {"counts": counts}):
+        plain, root = changed(planes, change(**own)), changed(planes, change(**own, exponent=0.5))
+        torch.testing.assert_close(root, plain, atol=1e-5, rtol=0)
+        assert not torch.allclose(plain, planes, atol=0.05)

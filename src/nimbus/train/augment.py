@@ -48,6 +48,10 @@ class AugmentSettings:
     counts, counted
         Counts of a pixel at the scale, even on the logarithm, and the part of samples that is
         counted anew: with the noise of few photons or ions.
+    exponent
+        All but background and counts changes the channel to this power, which is then undone. With
+        0.5, the square root, noise and offset are as strong where the channel is dim as they are to
+        a network that sees the square root.
 
     Examples
     --------
@@ -78,6 +82,7 @@ class AugmentSettings:
     lifted: float = 0.0
     counts: tuple[float, float] = (8.0, 100.0)
     counted: float = 0.0
+    exponent: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class Change:
     gamma: Tensor | None = None
     counts: Tensor | None = None
     lift: Tensor | None = None
+    exponent: float = 1.0
 
 
 def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> Change:
@@ -122,6 +128,7 @@ def draw_change(n: int, settings: AugmentSettings, rng: np.random.Generator) -> 
         gamma=_tensor(gamma) if settings.bent > 0 else None,
         counts=_tensor(np.exp(log_counts)) if settings.counted > 0 else None,
         lift=_tensor(np.exp(log_lift)) if settings.lifted > 0 else None,
+        exponent=settings.exponent,
     )
 
 
@@ -170,7 +177,7 @@ def changed(planes: Tensor, change: Change) -> Tensor:
     device = planes.device
     generator = torch.Generator().manual_seed(change.seed)
     noise = torch.randn(planes.shape, generator=generator).to(device)
-    out = blurred(planes, change.blur_px.to(device))
+    out = blurred(_power(planes, change.exponent), change.blur_px.to(device))
     if change.gamma is not None:
         out = out.clamp(min=0) ** _column(change.gamma, device)
     if change.contrast is not None:
@@ -178,12 +185,17 @@ def changed(planes: Tensor, change: Change) -> Tensor:
         out = mean + (out - mean) * _column(change.contrast, device)
     out = out * _column(change.gain, device) + _column(change.offset, device)
     if change.counts is not None:
-        out = recounted(out, change.counts, seed=change.seed + 2)
-    out = out + noise * _column(change.noise, device)
+        light = recounted(_power(out, 1 / change.exponent), change.counts, seed=change.seed + 2)
+        out = _power(light, change.exponent)
+    out = _power(out + noise * _column(change.noise, device), 1 / change.exponent)
     if change.lift is not None:
         lift = _column(change.lift, device)
         out = (out.clamp(max=1) + lift) / (1 + lift)
     return out.clamp(0, 1)
+
+
+def _power(planes: Tensor, exponent: float) -> Tensor:
+    return planes if exponent == 1 else planes.clamp(min=0) ** exponent
 
 
 def recounted(planes: Tensor, counts: Tensor, *, seed: int) -> Tensor:
