@@ -18,6 +18,7 @@ from nimbus.core.scales import ScaleTable
 from nimbus.data.sources import OpenField, to_world
 from nimbus.data.tables import RegionRows, aligned, new_table
 from nimbus.engine.score import CellScores
+from nimbus.engine.spare import give_back
 
 from ._prepare import Prepared
 
@@ -67,6 +68,7 @@ def make_table(scored: Scored) -> AnnData:
     )
     for key in scored.fields:
         scored.let_go(key, "area", "centroid")
+    give_back()  # what made names and places would stay under the matrices that come now
     table.X = aligned(table, scored.taken("intensity"))
     table.layers[Layers.INTEGRATED] = table.X.copy()  # scanpy changes X in place
     return table
