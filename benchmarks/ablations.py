@@ -70,7 +70,7 @@ NO_CHANGE = AugmentSettings(
     deformed=0.0,
 )  # fmt: skip
 ROBUST = RobustSettings(after_step=300, trusted_datasets=("simulated*",))
-FURTHER = {"n_steps": 500, "warmup_steps": 50, "learning_rate": 5e-4}
+FURTHER = {"n_steps": 500, "warmup_steps": 50, "learning_rate": 5e-4, "exponent": 0.5}
 FROM_THE_START = {**FURTHER, "robust": replace(ROBUST, after_step=0)}
 """The network that goes on knows enough to judge labels at once."""
 SCALE = ScaleRule(quantile=0.99, pixels="positive", pool="dataset")
