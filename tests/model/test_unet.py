@@ -114,5 +114,5 @@ def test_pixels_of_a_patch_are_told_apart_and_stay_in_place():
 def test_impossible_architecture_is_refused():
     with pytest.raises(ValueError, match="depth must be at least 2"):
         UNet(depth=1)
-    with pytest.raises(ValueError, match="patch at least 1, not 3, 4, 0"):
+    with pytest.raises(ValueError, match="patch at least 1, exponent above 0, not 3, 4, 0, 1"):
         UNet(depth=3, root_filters=4, patch=0)
