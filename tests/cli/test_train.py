@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -106,27 +108,39 @@ def test_mixed_weights_lie_between_those_of_the_start_and_the_trained_ones(
     torch.testing.assert_close(part, 0.75 * none + 0.25 * whole)
 
 
-def test_a_model_named_as_teacher_has_a_word(nimbus, written, tmp_path):
+def teachers_in(tmp_path, *folders):
+    files = [str(tmp_path / folder / "mine.safetensors") for folder in folders]
+    return f"teachers = {json.dumps(files)}"
+
+
+def test_models_named_as_teachers_have_a_word(nimbus, written, tmp_path):
     nimbus("train", written("a.toml", out="a"), "--no-progress")
-    teacher = f'teacher = "{tmp_path / "a" / "mine.safetensors"}"'
+    nimbus("train", written("b.toml", out="b", text=SMALL + "seed = 1\n"), "--no-progress")
     taught = SMALL + "[fit.taught]\nlabel_weight = {weight}\n"
-    for out, weight in (("label", 1.0), ("both", 0.1)):
+    trained = {"label": (1.0, "a"), "one": (0.1, "a"), "both": (0.1, "a", "b")}
+    for out, (weight, *folders) in trained.items():
         text = taught.replace("{weight}", str(weight))
-        made = nimbus(
-            "train", written(f"{out}.toml", out=out, text=text, more=teacher), "--no-progress"
-        )
+        config = written(f"{out}.toml", out=out, text=text, more=teachers_in(tmp_path, *folders))
+        made = nimbus("train", config, "--no-progress")
         assert made.exit_code == 0, made.stderr
 
-    kernel = "expanding_layers.0.upconv.weight"
-    label, both = (
-        weights(tmp_path / out / "mine.safetensors")[kernel] for out in ("label", "both")
-    )
-    assert not torch.equal(label, both)
+    kernel = "final_conv.weight"
+    label, one, both = (weights(tmp_path / out / "mine.safetensors")[kernel] for out in trained)
+    assert not torch.equal(label, one)
+    assert not torch.equal(one, both)
+
+
+@pytest.mark.parametrize("given", ['"a.safetensors"', "[1]"])
+def test_teachers_are_a_list_of_models(nimbus, written, given):
+    result = nimbus("train", written("b.toml", out="b", more=f"teachers = {given}"))
+
+    assert result.exit_code == 1
+    assert "teachers] must be a list of str, not" in result.stderr
 
 
 def test_a_teacher_without_settings_is_refused(nimbus, written, tmp_path):
     nimbus("train", written("a.toml", out="a"), "--no-progress")
-    teacher = f'teacher = "{tmp_path / "a" / "mine.safetensors"}"'
+    teacher = teachers_in(tmp_path, "a")
 
     result = nimbus("train", written("b.toml", out="b", more=teacher), "--no-progress")
 

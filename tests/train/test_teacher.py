@@ -13,7 +13,7 @@ from nimbus.model import UNet  # noqa: E402
 from nimbus.train import FitSettings, RobustSettings, TeacherSettings, fit  # noqa: E402
 from nimbus.train.samples import Batch, TileSampler  # noqa: E402
 from nimbus.train.targets import between  # noqa: E402
-from nimbus.train.teacher import enlarged, heard, teacher_scores  # noqa: E402
+from nimbus.train.teacher import enlarged, heard, taught, teacher_scores  # noqa: E402
 
 from .conftest import drawn_tiles  # noqa: E402
 
@@ -87,6 +87,19 @@ def test_a_label_and_a_score_are_weighed_and_an_unlabelled_cell_scores_as_the_te
     assert seen.labels.tolist() == [[1, 0, 0, -1]], "a cell that nobody judged stays undecided"
 
 
+def test_several_teachers_say_the_mean_of_their_scores_each_on_its_own_pixels():
+    batch = batch_of(cells_of(4), planes=torch.rand(1, 40, 40))
+    teachers = [UNet(depth=2, root_filters=2).eval(), UNet(depth=3, root_filters=1, patch=2).eval()]
+    with torch.no_grad():
+        teachers[1].final_conv.bias.fill_(3.0)
+
+    _, targets = taught(teachers, batch, TeacherSettings(finer=1.25, label_weight=0.0))
+
+    alone = [taught([one], batch, TeacherSettings(1.25, 0.0))[1] for one in teachers]
+    assert (alone[0] - alone[1]).abs().max() > 0.1, "proves nothing: both say the same"
+    torch.testing.assert_close(targets, (alone[0] + alone[1]) / 2)
+
+
 def test_a_network_learns_from_a_teacher_what_no_label_says(tmp_path, shards):
     taught_by_labels = dataclasses.replace(SETTINGS, n_steps=150, learning_rate=0.01)
     teacher = fit(shards, tmp_path / "a", settings=taught_by_labels, show_progress_bar=False)
@@ -126,19 +139,15 @@ def test_a_resumed_lesson_gives_the_weights_of_an_unbroken_one(tmp_path, shards)
     assert weights_equal(whole, resumed)
 
 
-def test_another_teacher_does_not_finish_a_lesson(tmp_path, shards):
+def test_other_teachers_do_not_finish_a_lesson(tmp_path, shards):
     settings = dataclasses.replace(SETTINGS, taught=TeacherSettings())
     arguments = {"settings": settings, "show_progress_bar": False}
-    fit(shards, tmp_path / "a", **arguments, teacher=UNet(depth=2, root_filters=2), stop_after=2)
+    first, other = UNet(depth=2, root_filters=2), UNet(depth=2, root_filters=2)
+    fit(shards, tmp_path / "a", **arguments, teacher=first, stop_after=2)
 
-    with pytest.raises(ValueError, match="made with other settings .*teacher"):
-        fit(
-            shards,
-            tmp_path / "a",
-            **arguments,
-            teacher=UNet(depth=2, root_filters=2),
-            resume=True,
-        )
+    for teacher in (other, [first, other]):
+        with pytest.raises(ValueError, match="made with other settings .*teacher"):
+            fit(shards, tmp_path / "a", **arguments, teacher=teacher, resume=True)
 
 
 def test_a_teacher_takes_tiles_that_do_not_fit_it():

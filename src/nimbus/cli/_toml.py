@@ -100,10 +100,15 @@ def _fits(value: Any, option: Any) -> bool:
     plain = typing.get_origin(option) or option
     if isinstance(value, bool):
         return plain is bool
+    of = typing.get_args(option)
+    if plain is tuple and isinstance(value, tuple) and of[1:] == (...,):
+        return all(_fits(one, of[0]) for one in value)
     return isinstance(value, plain)
 
 
 def _name(option: Any) -> str:
     if typing.get_origin(option) is typing.Literal:
         return " or ".join(repr(one) for one in typing.get_args(option))
+    if typing.get_origin(option) is tuple:
+        return f"a list of {_name(typing.get_args(option)[0])}"
     return str(getattr(option, "__name__", option))

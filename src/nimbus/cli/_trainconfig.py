@@ -67,8 +67,8 @@ class TrainConfig:
         same size (its patch may be 1); none: untrained weights.
     mix
         Weight of the trained weights in the model; those of `start` have the rest.
-    teacher
-        A model, of any size, that ``fit.taught`` lets have a word on what cells are to score.
+    teachers
+        Models, of any size, that ``fit.taught`` lets have a word on what cells are to score.
     pixel_size_um
         Of the network's grid in scoring; usually what the tiles were cut at.
     scale
@@ -88,7 +88,7 @@ class TrainConfig:
     tiles: tuple[TileSource, ...]
     start: str = ""
     mix: float = 1.0
-    teacher: str = ""
+    teachers: tuple[str, ...] = ()
     pixel_size_um: float = 1.0
     scale: ScaleRule = SCALE
     aggregate: Aggregate = "interior"

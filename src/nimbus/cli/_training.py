@@ -63,7 +63,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
     """
     out, world = Path(config.out), joined(machine.device)
     start = _model(config.start, config)  # before tissue is simulated: a file may be missing
-    teacher = load_checkpoint(Path(config.teacher))[0] if config.teacher else None
+    teachers = [load_checkpoint(Path(path))[0] for path in config.teachers]
     folders = [
         _ready(source, folder, machine, world)
         for source, folder in zip(config.tiles, _folders(config), strict=True)
@@ -77,7 +77,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         augment=config.augment,
         shares=[source.share for source in config.tiles],
         start=start,
-        teacher=teacher,
+        teacher=teachers,
         resume=machine.resume,
         stop_after=stop,
         device=machine.device,

@@ -54,8 +54,8 @@ def train(
     The tables [fit], [fit.robust], [fit.taught] and [augment] have the fields of
     nimbus.train.FitSettings, RobustSettings, TeacherSettings and AugmentSettings; [tiles.simulate]
     has those of nimbus.datasets.TileSettings. A second [[tiles]] with a folder of
-    nimbus.datasets.write_training_set adds real cells. With [fit.taught] and a model as `teacher`
-    the network learns from that model's scores as well.
+    nimbus.datasets.write_training_set adds real cells. With [fit.taught] and a list of models as
+    `teachers` the network learns from the mean of their scores as well.
     """
     if threads > 0:
         torch.set_num_threads(threads)

@@ -44,8 +44,8 @@ class Learner:
         Losses that cells are selected by.
     trusted
         Of each source: whether its labels are known to be true, bool ``(source,)``.
-    teacher
-        A trained network, in evaluation mode; None: there is none.
+    teachers
+        Trained networks, in evaluation mode.
     """
 
     net: UNet
@@ -56,7 +56,7 @@ class Learner:
     average: Weights
     history: LossHistory
     trusted: Tensor
-    teacher: UNet | None = None
+    teachers: tuple[UNet, ...] = ()
 
     def state(self, step: int, settings: Mapping[str, Any]) -> TrainingState:
         """All that a checkpoint after `step` steps holds."""
@@ -77,7 +77,7 @@ def new_learner(
     sources: Sequence[Source],
     *,
     start: UNet | None,
-    teacher: UNet | None = None,
+    teachers: Sequence[UNet] = (),
     state: TrainingState | None,
 ) -> Learner:
     """A learner before its first step, or as `state` left it.
@@ -92,8 +92,8 @@ def new_learner(
         Of all samples.
     start
         Network to begin with; None: an untrained one.
-    teacher
-        Network that has a word on what cells are to score; it is not changed.
+    teachers
+        Networks that have a word on what cells are to score; they are not changed.
     state
         Checkpoint to go on from; its weights stand above those of `start`.
 
@@ -103,10 +103,10 @@ def new_learner(
         A teacher without settings that say how cells are taught, or the other way round; a start
         of another architecture than the settings say.
     """
-    if (teacher is None) != (settings.taught is None):
+    if bool(teachers) != (settings.taught is not None):
         raise ValueError(
             "fit needs a teacher and settings.taught, or neither; given is "
-            + ("settings.taught alone" if teacher is None else "a teacher alone")
+            + ("a teacher alone" if teachers else "settings.taught alone")
         )
     net, judge = (fresh_network(settings, world.device) for _ in range(2))
     if start is not None:
@@ -130,7 +130,7 @@ def new_learner(
         average=weights_of(net),
         history=no_history(max(len(sources), 1)).to(world.device),
         trusted=trusted.to(world.device),
-        teacher=None if teacher is None else deepcopy(teacher).to(world.device).eval(),
+        teachers=tuple(deepcopy(one).to(world.device).eval() for one in teachers),
     )
     if state is not None:
         _go_on(learner, state, world.device)

@@ -44,7 +44,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     settings: FitSettings | None = None,
     augment: AugmentSettings | None = None,
     start: UNet | None = None,
-    teacher: UNet | None = None,
+    teacher: UNet | Sequence[UNet] | None = None,
     shares: Sequence[float] | None = None,
     resume: bool = False,
     stop_after: int | None = None,
@@ -66,7 +66,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         Network to begin with, of the size that the settings say; None: an untrained one.
     teacher
         Network, of any size, that has a word on what cells are to score, as ``settings.taught``
-        says; None: labels alone.
+        says; of several, the mean of what they say. None: labels alone.
     shares
         Part of the samples that is drawn from each folder; None: all samples are drawn equally
         often.
@@ -112,8 +112,9 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     wanted = settings if settings is not None else FitSettings()
     changes = augment if augment is not None else AugmentSettings()
     every_setting = plain(wanted, changes)
-    if teacher is not None:
-        every_setting["teacher"] = fingerprint(teacher)
+    teachers = [teacher] if isinstance(teacher, UNet) else list(teacher or ())
+    if teachers:
+        every_setting["teacher"] = fingerprint(teachers)
     folders = [shards] if isinstance(shards, str | Path) else list(shards)
     opened = [open_shards(folder) for folder in folders]
     train, held_out = split(opened, held_out=wanted.held_out, shares=shares)
@@ -123,7 +124,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     stop = min(wanted.n_steps, stop_after if stop_after is not None else wanted.n_steps)
 
     world = joined(device)
-    learner = new_learner(wanted, world, train.sources, start=start, teacher=teacher, state=first)
+    learner = new_learner(wanted, world, train.sources, start=start, teachers=teachers, state=first)
     log = open_log(Path(out), first_step=first_step) if world.rank == 0 else None
     saved_at = began = time.monotonic()
     tally = Tally(world)
@@ -173,9 +174,9 @@ def _goals(
 
     None for the last: their labels.
     """
-    if learner.teacher is not None and settings.taught is not None:
+    if settings.taught is not None:
         dtype = training_dtype(settings.precision, world.device)
-        batch, targets = taught(learner.teacher, batch, settings.taught, dtype=dtype)
+        batch, targets = taught(learner.teachers, batch, settings.taught, dtype=dtype)
         return batch, batch, targets
     if settings.robust is not None and step >= settings.robust.after_step:
         return batch, *_second_opinion(learner, batch, drawn, settings, world)

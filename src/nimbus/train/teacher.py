@@ -2,12 +2,14 @@
 
 After Hinton et al., *Distilling the knowledge in a neural network* (2015). What a network has
 learned that labels do not say, such as how sure one can be of a cell, passes to one that costs
-less: a smaller one, or one that sees coarser pixels. Cells without a label are learned from too.
+less: a smaller one, or one that sees coarser pixels. Several that err in different ways know more
+together than each of them, and pass that on to one. Cells without a label are learned from too.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,9 +31,9 @@ class TeacherSettings:
     Parameters
     ----------
     finer
-        The teacher sees pixels that are this many times finer than those of the tiles.
+        Teachers see pixels that are this many times finer than those of the tiles.
     label_weight
-        Weight of a label in what its cell is to score; the teacher's score has the rest, and all
+        Weight of a label in what its cell is to score; the teachers' score has the rest, and all
         of it where there is no label.
 
     Raises
@@ -56,40 +58,52 @@ class TeacherSettings:
 
 
 def taught(
-    teacher: UNet, batch: Batch, settings: TeacherSettings, *, dtype: torch.dtype = torch.float32
+    teachers: Sequence[UNet],
+    batch: Batch,
+    settings: TeacherSettings,
+    *,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Batch, Tensor]:
-    """The batch with every cell that the teacher saw decided, and what the cells are to score.
+    """The batch with every cell that the teachers saw decided, and what the cells are to score.
+
+    What several teachers say is the mean of their scores.
 
     Parameters
     ----------
-    teacher
-        In evaluation mode, on the device of the batch.
+    teachers
+        One at least, in evaluation mode, on the device of the batch.
     batch
         As the learner sees it, augmented.
     settings
-        Pixels of the teacher, and weight of the labels.
+        Pixels of the teachers, and weight of the labels.
     dtype
-        Of the teacher's forward pass.
+        Of the teachers' forward pass.
 
     Returns
     -------
     The batch, and targets ``(n, cell)``.
     """
-    score = teacher_scores(teacher, enlarged(batch, settings.finer, teacher), dtype=dtype)
+    scores = [
+        teacher_scores(one, enlarged(batch, settings.finer, one), dtype=dtype) for one in teachers
+    ]
+    score = torch.stack(scores).mean(dim=0)
     return heard(batch, score), between(batch.labels, score, label_weight=settings.label_weight)
 
 
-def fingerprint(teacher: UNet) -> str:
-    """What tells one teacher from another: the sha256 of its architecture and weights.
+def fingerprint(teachers: Sequence[UNet]) -> str:
+    """What tells teachers from others: the sha256 of their architectures and weights.
 
     Examples
     --------
-    >>> fingerprint(UNet(depth=2, root_filters=1)) == fingerprint(UNet(depth=2, root_filters=2))
+    >>> one, two = UNet(depth=2, root_filters=1), UNet(depth=2, root_filters=2)
+    >>> fingerprint([one]) == fingerprint([one, two])
     False
     """
-    known = hashlib.sha256(repr(architecture(teacher)).encode())
-    for value in teacher.state_dict().values():
-        known.update(value.detach().cpu().contiguous().numpy().tobytes())
+    known = hashlib.sha256()
+    for teacher in teachers:
+        known.update(repr(architecture(teacher)).encode())
+        for value in teacher.state_dict().values():
+            known.update(value.detach().cpu().contiguous().numpy().tobytes())
     return known.hexdigest()
 
 
