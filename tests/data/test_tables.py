@@ -27,8 +27,8 @@ def regions(rng, **sizes):
 
 def table_of(found):
     ids = {name: one.ids for name, one in found.items()}
-    areas = {name: one.ids * 2 for name, one in found.items()}
-    spatial = {name: np.stack([one.ids, -one.ids], axis=1) * 0.5 for name, one in found.items()}
+    areas = [one.ids * 2 for one in found.values()]
+    spatial = (np.stack([one.ids, -one.ids], axis=1) * 0.5 for one in found.values())
     return new_table(ids, MARKERS, areas=areas, spatial=spatial)
 
 

@@ -131,8 +131,9 @@ def open_field(
 
 def to_world(placement: Placement, centroid: NDArray[np.float64]) -> NDArray[np.float64]:
     """Centroids (y, x) in label pixels as (x, y) in the coordinate system."""
-    homogeneous = np.column_stack([centroid[:, 1], centroid[:, 0], np.ones(len(centroid))])
-    world: NDArray[np.float64] = (homogeneous @ placement.labels_to_world.T)[:, :2]
+    matrix = placement.labels_to_world
+    world: NDArray[np.float64] = centroid[:, ::-1] @ matrix[:2, :2].T
+    world += matrix[:2, 2]
     return world
 
 

@@ -74,11 +74,12 @@ def region_rows(table: AnnData) -> dict[str, tuple[NDArray[np.intp], NDArray[np.
     """
     _, region_key, instance_key = get_table_keys(table)
     ids = _instance_ids(table.obs[instance_key], instance_key)
-    codes, names = pd.factorize(table.obs[region_key])  # -1 where there is none
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    region = pd.Categorical(table.obs[region_key])  # codes of a byte each, where they are few
+    order = np.argsort(region.codes, kind="stable")  # -1 where there is none
+    starts = np.searchsorted(region.codes[order], np.arange(len(region.categories) + 1))
     rows = [order[first:last] for first, last in pairwise(starts)]
-    return {str(name): (own, ids[own]) for name, own in zip(names, rows, strict=True)}
+    named = zip(region.categories, rows, strict=True)
+    return {str(name): (own, ids[own]) for name, own in named if own.size}
 
 
 def _instance_ids(column: pd.Series, instance_key: str) -> NDArray[np.int64]:
@@ -153,8 +154,8 @@ def new_table(
     ids: Mapping[str, NDArray[np.int64]],
     columns: Iterable[str],
     *,
-    areas: Mapping[str, NDArray[np.int64]],
-    spatial: Mapping[str, NDArray[np.float64]],
+    areas: Iterable[NDArray[np.int64]],
+    spatial: Iterable[NDArray[np.float64]],
 ) -> AnnData:
     """Table with one row for each cell of each region, and no ``X`` yet.
 
@@ -165,9 +166,10 @@ def new_table(
     columns
         Names of the markers; those named again are left out.
     areas
-        Label pixels of each cell.
+        Label pixels of each cell, for each element of `ids`.
     spatial
-        Centroid (x, y) of each cell in its coordinate system.
+        Centroid (x, y) of each cell in its coordinate system, for each element of `ids`. An
+        element is asked for when the one before has been copied.
 
     Returns
     -------
@@ -176,17 +178,19 @@ def new_table(
     """
     there = [name for name, own in ids.items() if own.size]  # it may name only regions with rows
     sizes = [ids[name].size for name in there]
-    region = np.repeat(np.arange(len(there)), sizes)
+    n = sum(sizes)
+    places = _stacked(spatial, np.empty((n, 2)))
     obs = pd.DataFrame(
         {
-            Obs.REGION: pd.Categorical.from_codes(region, categories=pd.Index(there, dtype=object)),
-            Obs.INSTANCE: _stacked([ids[name] for name in there], np.int64),
-            Obs.AREA: _stacked([areas[name] for name in there], np.int64),
+            Obs.REGION: _regions(there, sizes),
+            Obs.INSTANCE: _stacked(ids.values(), np.empty(n, dtype=np.int64)),
+            Obs.AREA: _stacked(areas, np.empty(n, dtype=np.int64)),
         },
-        index=_cell_names({name: ids[name] for name in there}),
+        index=_cell_names(ids),  # last: names take more than all else
+        copy=False,
     )
     table = AnnData(obs=obs, var=pd.DataFrame(index=list(dict.fromkeys(columns))))
-    table.obsm[Obs.SPATIAL] = np.concatenate([np.zeros((0, 2)), *(spatial[n] for n in there)])
+    table.obsm[Obs.SPATIAL] = places
     # As TableModel.parse would: it counts the ids of each region again, and they are distinct.
     table.uns[TableModel.ATTRS_KEY] = {
         TableModel.REGION_KEY: there,
@@ -208,8 +212,18 @@ def _cell_names(ids: Mapping[str, NDArray[np.int64]]) -> pd.Index:
     return pd.Index(names, dtype=str)
 
 
-def _stacked(parts: Sequence[AnyArray], dtype: type) -> AnyArray:
-    return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype, copy=False)
+def _regions(names: Sequence[str], sizes: Sequence[int]) -> pd.Categorical:
+    codes = np.repeat(np.arange(len(names), dtype=np.int32), sizes)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
+
+
+def _stacked(parts: Iterable[AnyArray], out: AnyArray) -> AnyArray:
+    """`out` filled with the rows of `parts`, one below the other."""
+    start = 0
+    for own in parts:
+        out[start : start + len(own)] = own
+        start += len(own)
+    return out
 
 
 def annotated_labels(

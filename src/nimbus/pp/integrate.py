@@ -114,12 +114,12 @@ def integrate(  # noqa: PLR0913 - the public signature
     ]
     table = target.table
     if table is None:
-        centroids = zip(fields.items(), measured, strict=True)
+        pairs = zip(fields.values(), measured, strict=True)
         table = new_table(
             {key: region.ids for key, region in regions},
             [name for _, region in regions for name in region.columns],
-            areas={key: cells.area for key, cells in zip(fields, measured, strict=True)},
-            spatial={key: to_world(f.placement, cells.centroid) for (key, f), cells in centroids},
+            areas=[cells.area for cells in measured],
+            spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
         )
         table.X = aligned(table, regions)
         sdata.tables[table_key] = table

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
 
 from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
@@ -42,6 +43,18 @@ class Scored:
             yield key, RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
             self.let_go(key, what)
 
+    def areas(self) -> Iterator[NDArray[np.int64]]:
+        """Label pixels of the cells, field by field; let go of as above."""
+        for key, cells in self.cells.items():
+            yield cells.area
+            self.let_go(key, "area")
+
+    def places(self) -> Iterator[NDArray[np.float64]]:
+        """Centroids (x, y) in the coordinate system, field by field; let go of as above."""
+        for key, cells in self.cells.items():
+            yield to_world(self.fields[key].placement, cells.centroid)
+            self.let_go(key, "centroid")
+
     def let_go(self, key: str, *names: str) -> None:
         """Hold some measurements of a field no longer."""
         self.cells[key] = replace(self.cells[key], **dict.fromkeys(names))  # type: ignore[arg-type]
@@ -56,18 +69,12 @@ def warn_without_cells(scored: Scored) -> None:
 
 def make_table(scored: Scored) -> AnnData:
     """Table of all scored cells, with mean intensities in ``X`` and ``layers["integrated"]``."""
-    cells = scored.cells
     table = new_table(
-        {key: own.ids for key, own in cells.items()},
+        {key: own.ids for key, own in scored.cells.items()},
         [name for field in scored.fields.values() for name in field.source.channels],
-        areas={key: own.area for key, own in cells.items()},
-        spatial={
-            key: to_world(field.placement, cells[key].centroid)
-            for key, field in scored.fields.items()
-        },
+        areas=scored.areas(),
+        spatial=scored.places(),
     )
-    for key in scored.fields:
-        scored.let_go(key, "area", "centroid")
     give_back()  # what made names and places would stay under the matrices that come now
     table.X = aligned(table, scored.taken("intensity"))
     table.layers[Layers.INTEGRATED] = table.X.copy()  # scanpy changes X in place
