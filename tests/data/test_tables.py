@@ -88,6 +88,22 @@ class TestAligned:
         }
         np.testing.assert_array_equal(aligned(table, found.items()), slow_values(table, found))
 
+    def test_a_category_without_a_row_and_a_row_without_a_region_are_no_regions(self):
+        found = regions(np.random.default_rng(2), b=4, a=3)
+        table = table_of(found)
+        regions_of_rows = ["b"] * 4 + [None, "a", "a"]
+        table.obs["region"] = pd.Categorical(regions_of_rows, categories=["c", "b", "a"])
+
+        rows = region_rows(table)
+        values = aligned(table, found.items())
+
+        assert {name: own.tolist() for name, (own, _) in rows.items()} == {
+            "b": [0, 1, 2, 3],
+            "a": [5, 6],
+        }
+        assert np.isnan(values[4]).all()
+        np.testing.assert_array_equal(values[5:], found["a"].values[1:])
+
     def test_a_region_is_let_go_of_before_the_one_after_the_next(self):
         class Values(np.ndarray):
             """An array that can be watched."""

@@ -75,11 +75,13 @@ def region_rows(table: AnnData) -> dict[str, tuple[NDArray[np.intp], NDArray[np.
     _, region_key, instance_key = get_table_keys(table)
     ids = _instance_ids(table.obs[instance_key], instance_key)
     region = pd.Categorical(table.obs[region_key])  # codes of a byte each, where they are few
-    order = np.argsort(region.codes, kind="stable")  # -1 where there is none
-    starts = np.searchsorted(region.codes[order], np.arange(len(region.categories) + 1))
-    rows = [order[first:last] for first, last in pairwise(starts)]
-    named = zip(region.categories, rows, strict=True)
-    return {str(name): (own, ids[own]) for name, own in named if own.size}
+    codes, order = region.codes, np.arange(ids.size)
+    if (codes[:-1] > codes[1:]).any():  # not as nimbus makes tables: then nothing is copied
+        order = np.argsort(codes, kind="stable")
+        codes, ids = codes[order], ids[order]
+    starts = np.searchsorted(codes, np.arange(len(region.categories) + 1))  # -1: no region
+    parts = zip(region.categories, pairwise(starts), strict=True)
+    return {str(name): (order[a:b], ids[a:b]) for name, (a, b) in parts if b > a}
 
 
 def _instance_ids(column: pd.Series, instance_key: str) -> NDArray[np.int64]:
@@ -179,10 +181,11 @@ def new_table(
     there = [name for name, own in ids.items() if own.size]  # it may name only regions with rows
     sizes = [ids[name].size for name in there]
     n = sum(sizes)
+    codes = np.repeat(np.arange(len(there), dtype=np.int32), sizes)
     places = _stacked(spatial, np.empty((n, 2)))
     obs = pd.DataFrame(
         {
-            Obs.REGION: _regions(there, sizes),
+            Obs.REGION: pd.Categorical.from_codes(codes, categories=pd.Index(there, dtype=object)),
             Obs.INSTANCE: _stacked(ids.values(), np.empty(n, dtype=np.int64)),
             Obs.AREA: _stacked(areas, np.empty(n, dtype=np.int64)),
         },
@@ -210,11 +213,6 @@ def _cell_names(ids: Mapping[str, NDArray[np.int64]]) -> pd.Index:
             names[start : start + len(some)] = [f"{region}_{number}" for number in some]
             start += len(some)
     return pd.Index(names, dtype=str)
-
-
-def _regions(names: Sequence[str], sizes: Sequence[int]) -> pd.Categorical:
-    codes = np.repeat(np.arange(len(names), dtype=np.int32), sizes)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
 
 
 def _stacked(parts: Iterable[AnyArray], out: AnyArray) -> AnyArray:
