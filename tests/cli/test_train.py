@@ -88,26 +88,6 @@ def test_a_second_training_begins_with_the_first_and_uses_its_tiles(
     assert not (tmp_path / "b" / "tiles-0").exists()
 
 
-def test_mixed_weights_lie_between_those_of_the_start_and_the_trained_ones(
-    nimbus, written, tmp_path
-):
-    nimbus("train", written("a.toml", out="a"), "--no-progress")
-    tiles = f'[[tiles]]\nfolder = "{tmp_path / "a" / "tiles-0"}"\n'
-    fit = "[fit]\nn_steps = 3\ndepth = 2\nroot_filters = 2\nlearning_rate = 0.1\n"
-    mixes = {"none": "0.0", "part": "0.25", "all": "1.0"}
-    for out, mix in mixes.items():
-        start = f'start = "{tmp_path / "a" / "mine.safetensors"}"\nmix = {mix}\n'
-        text = f'name = "mine"\nout = "{{out}}"\n{start}{tiles}{fit}'
-        made = nimbus("train", written(f"{out}.toml", out=out, text=text), "--no-progress")
-        assert made.exit_code == 0, made.stderr
-
-    kernel = "expanding_layers.0.upconv.weight"  # not touched by calibration
-    none, part, whole = (weights(tmp_path / out / "mine.safetensors")[kernel] for out in mixes)
-    assert torch.equal(none, weights(tmp_path / "a" / "mine.safetensors")[kernel])
-    assert not torch.allclose(none, whole, atol=1e-3), "proves nothing: nothing was learned"
-    torch.testing.assert_close(part, 0.75 * none + 0.25 * whole)
-
-
 def teachers_in(tmp_path, *folders):
     files = [str(tmp_path / folder / "mine.safetensors") for folder in folders]
     return f"teachers = {json.dumps(files)}"

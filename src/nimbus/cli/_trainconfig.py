@@ -65,8 +65,6 @@ class TrainConfig:
     start
         ``checkpoint.pt`` of a training to begin with, or the ``.safetensors`` of a model of the
         same size (its patch may be 1); none: untrained weights.
-    mix
-        Weight of the trained weights in the model; those of `start` have the rest.
     teachers
         Models, of any size, that ``fit.taught`` lets have a word on what cells are to score.
     pixel_size_um
@@ -77,8 +75,6 @@ class TrainConfig:
         Pixels that a score averages: ``"interior"`` or ``"cell"``.
     fit, augment
         Of the training.
-    stop_step
-        Make the model of the average after this step of the schedule; 0: after all of `fit`.
     about, licence
         Sentences of the model card.
     """
@@ -87,14 +83,12 @@ class TrainConfig:
     out: str
     tiles: tuple[TileSource, ...]
     start: str = ""
-    mix: float = 1.0
     teachers: tuple[str, ...] = ()
     pixel_size_um: float = 1.0
     scale: ScaleRule = SCALE
     aggregate: Aggregate = "interior"
     fit: FitSettings = field(default_factory=FitSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    stop_step: int = 0
     about: str = "Simulated tissue alone."
     licence: str = "BSD-3-Clause"
 

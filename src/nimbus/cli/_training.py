@@ -68,8 +68,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         _ready(source, folder, machine, world)
         for source, folder in zip(config.tiles, _folders(config), strict=True)
     ]
-    last = config.stop_step or config.fit.n_steps
-    stop = last if machine.stop_after is None else machine.stop_after
+    stop = config.fit.n_steps if machine.stop_after is None else machine.stop_after
     net = fit(
         folders,
         out,
@@ -83,9 +82,8 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         device=machine.device,
         show_progress_bar=machine.progress,
     )
-    if stop != last or world.rank > 0:
+    if stop != config.fit.n_steps or world.rank > 0:
         return None
-    net = _mixed(net, config)
     net, cells = _calibrated(net, _judges(config, folders), config, machine.device)
     path = out / f"{config.name}.safetensors"
     save_checkpoint(path, net, _card(config, cells, command))
@@ -132,26 +130,6 @@ def _model(path: str, config: TrainConfig) -> UNet | None:
         return net if net.patch == config.fit.patch else in_patches(net, config.fit.patch)
     net = fresh_network(config.fit, torch.device("cpu"))
     net.load_state_dict(load_state(Path(path)).average)
-    return net
-
-
-def _mixed(net: UNet, config: TrainConfig) -> UNet:
-    """`net` with the mean of its weights and those of the start, as the config weighs them.
-
-    What was learned last holds better on other images so (Wortsman et al., *Robust fine-tuning of
-    zero-shot models*, 2022).
-    """
-    first = _model(config.start, config)
-    if first is None or config.mix == 1:
-        return net
-    before = first.state_dict()
-    weights = {
-        name: torch.lerp(before[name].to(value.device), value, config.mix)
-        if value.is_floating_point()
-        else value
-        for name, value in net.state_dict().items()
-    }
-    net.load_state_dict(weights)
     return net
 
 
