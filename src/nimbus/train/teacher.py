@@ -2,8 +2,8 @@
 
 After Hinton et al., *Distilling the knowledge in a neural network* (2015). What a network has
 learned that labels do not say, such as how sure one can be of a cell, passes to one that costs
-less: a smaller one, or one that sees coarser pixels. Several that err in different ways know more
-together than each of them, and pass that on to one. Cells without a label are learned from too.
+less: a smaller one, or one that sees coarser pixels. Several teachers say the mean of their scores.
+Cells without a label are learned from too.
 """
 
 from __future__ import annotations
