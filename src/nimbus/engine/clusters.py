@@ -48,13 +48,11 @@ def on_cluster(
     running: deque[Sent] = deque()
     try:
         while True:
-            running.extend(
-                Sent(item, [crew.submit(item)]) for item in islice(left, crew.room(len(running)))
-            )
+            running.extend(map(crew.submit, islice(left, crew.room(len(running)))))
             if not running:
                 return
             first = running[0]
-            if not crew.done(first):
+            if not crew.first_ends(running):
                 continue
             try:
                 result = first.result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,18 +45,24 @@ class ClusterError(ConnectionError):
 class Sent:
     """An item, futures of its result on different workers, and how often it was lost.
 
-    `since` is when the run began to wait for its last future; ``None`` before.
+    `needs` are the futures of what all tasks share that the last try takes. `since` is when the run
+    began to wait for its last future; ``None`` before.
     """
 
     item: Any
-    futures: list[Any]
+    futures: list[Any] = field(default_factory=list)
+    needs: tuple[Any, ...] = ()
     losses: int = 0
     since: float | None = None
 
+    @property
+    def ended(self) -> list[Any]:
+        """Futures that have a result, or an error."""
+        return [one for one in self.futures if one.status in ("finished", "error")]
+
     def result(self) -> Any:
         """The result of the first future that has one."""
-        done = [one for one in self.futures if one.status in ("finished", "error")]
-        return (done or self.futures)[0].result()
+        return (self.ended or self.futures)[0].result()
 
     @property
     def lost(self) -> bool:
@@ -88,11 +94,19 @@ class Crew:
         distributed = sys.modules["distributed"]
         return distributed.CancelledError, distributed.comm.CommClosedError
 
-    def submit(self, item: Any) -> Any:
-        """The future of an item's result."""
+    def submit(self, item: Any) -> Sent:
+        """An item that a worker is to do."""
         if self.shared is None:
             self.share()
-        return self._on_a_worker(_call, self.shared, item, self.contents)
+        sent = Sent(item)
+        self._try(sent)
+        return sent
+
+    def _try(self, sent: Sent) -> None:
+        """Give an item to a worker, to one more if it has some."""
+        sent.futures.append(self._on_a_worker(_call, self.shared, sent.item, self.contents))
+        sent.needs = (self.shared,) if self.contents is None else (self.shared, self.contents)
+        sent.since = None
 
     def room(self, n_running: int) -> int:
         """How many more may run: twice the threads, so that none has to wait for its next."""
@@ -153,43 +167,73 @@ class Crew:
         except OSError:
             return False
 
-    def done(self, sent: Sent) -> bool:
-        """Whether a result or an error is there, after waiting a little."""
-        if sent.since is None:
-            sent.since = time.monotonic()
+    def first_ends(self, running: Sequence[Sent]) -> bool:
+        """Wait a little: whether the first has a result or an error. What hangs is sent again."""
+        first = running[0]
+        if first.since is None:
+            first.since = time.monotonic()
         try:
             sys.modules["distributed"].wait(
-                sent.futures, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED"
+                first.futures, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED"
             )
         except self.lost:
             return True
         except TimeoutError:
             if not self.has_workers():
                 self.wait_for_workers()
-            elif time.monotonic() - sent.since > tile_timeout():
-                self.send_elsewhere(sent)
+                first.since = None
+            elif time.monotonic() - first.since > tile_timeout():
+                self.send_elsewhere(running)
             return False
         return True
 
-    def send_elsewhere(self, sent: Sent) -> None:
-        """Give an item to one more worker, with all that is shared: its holder may hang, too."""
-        wanted = [*sent.futures, self.shared, *([self.contents] if self.contents else [])]
-        keys = {future.key for future in wanted}
-        held = self.client.processing().items()
-        self.hanging |= {name for name, there in held if keys.intersection(there)}
-        workers, seconds = listed(sorted(self.hanging)), tile_timeout()
-        if len(sent.futures) > RETRIES:
+    def send_elsewhere(self, running: Sequence[Sent]) -> None:
+        """Give the first item to one more worker, and all that the same workers hold up."""
+        first, seconds = running[0], tile_timeout()
+        held_up_by = self._held_up_by(running)
+        self.hanging |= {name for name in held_up_by[:1] if name}
+        workers = listed(sorted(self.hanging))
+        if len(first.futures) > RETRIES:
             raise ClusterError(
-                f"no result in {seconds:g} s in each of {len(sent.futures)} tries; workers that "
+                f"no result in {seconds:g} s in each of {len(first.futures)} tries; workers that "
                 f"hang: {workers}. Where a tile only takes long, allow more: "
                 f"dask.config.set({{{TILE_TIMEOUT!r}: '6 hours'}})"
             )
+        others = [
+            sent
+            for sent, worker in zip(running, held_up_by, strict=True)
+            if sent is not first and worker in self.hanging
+            if not sent.ended and len(sent.futures) <= RETRIES
+        ]
         logger.warning(
-            "no result in %g s from %s; %s is given to another worker", seconds, workers, sent.item
+            "no result in %g s from %s; %s is given to another worker, and %d more that wait there",
+            *(seconds, workers, first.item, len(others)),
         )
         self.share()
-        sent.futures.append(self.submit(sent.item))
-        sent.since = time.monotonic()
+        for sent in (first, *others):
+            self._try(sent)
+
+    def _held_up_by(self, running: Sequence[Sent]) -> list[str | None]:
+        """The worker that the last try of each waits for; ``None`` where the cluster does not say.
+
+        It is the one that has the task, unless this one still lacks what all tasks share. Then it
+        may as well be one that should give it this: of these the one that was not seen for longest.
+        """
+        at = {key: name for name, keys in self.client.processing().items() for key in keys}
+        needs = {future.key: future for sent in running for future in sent.needs}
+        holders = self.client.who_has([*needs.values()])
+        seen = self.client.scheduler_info(n_workers=-1)["workers"]
+
+        def of_one(sent: Sent) -> str | None:
+            worker = at.get(sent.futures[-1].key)
+            waiting_for = {worker}
+            for need in sent.needs:
+                if worker not in holders.get(need.key, ()):
+                    waiting_for.update(holders.get(need.key, ()), [at.get(need.key)])
+            known = [name for name in waiting_for if name in seen]
+            return min(known, key=lambda name: seen[name]["last_seen"], default=None)
+
+        return [of_one(sent) for sent in running]
 
     def forgive(self, sent: Sent) -> None:
         """Use workers again that only took long."""
@@ -211,7 +255,8 @@ class Crew:
         logger.warning("the cluster lost %d tasks (%s); they are sent again", len(lost), error)
         self.share()
         for sent in lost:
-            sent.futures, sent.since = [self.submit(sent.item)], None
+            sent.futures.clear()
+            self._try(sent)
 
 
 def tile_timeout() -> float:
