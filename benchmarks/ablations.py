@@ -128,6 +128,14 @@ GROUPS = {
     "segmentation errors": ("wrong_outlines", "missed_cells", "merges", "splits", "shifts"),
 }
 
+EFFECTS = [effect for group in GROUPS.values() for effect in group]
+ROOT = "square root, augmented as light"
+ONE_BY_ONE = {
+    f"root, no {effect}": Variant(tiles={"without": (effect,)}, fit={"exponent": 0.5})
+    for effect in EFFECTS
+}
+"""Each effect alone, with the input that nimbus-s has: to be compared with `ROOT`."""
+
 VARIANTS = {
     "base": Variant(),
     **{f"no {name}": Variant(tiles={"without": effects}) for name, effects in GROUPS.items()},
@@ -155,7 +163,8 @@ VARIANTS = {
     "square root of the channel": Variant(
         fit={"exponent": 0.5}, augment=replace(AUGMENT, exponent=0.5)
     ),
-    "square root, augmented as light": Variant(fit={"exponent": 0.5}),
+    ROOT: Variant(fit={"exponent": 0.5}),
+    **ONE_BY_ONE,
     "whole cells in the loss": Variant(fit={"border_weight": 1.0}, aggregate="cell"),
     "scored over whole cells": Variant(weights="base", aggregate="cell"),
     "99.9% of all pixels as scale": Variant(weights="base", scale=ScaleRule(0.999)),
@@ -169,7 +178,10 @@ VARIANTS = {
 }
 
 ALONE = "nimbus-s goes on"
-AGAINST = {name: ALONE for name in VARIANTS if name.startswith(ALONE)}
+AGAINST = {
+    **{name: ALONE for name in VARIANTS if name.startswith(ALONE)},
+    **dict.fromkeys(ONE_BY_ONE, ROOT),
+}
 """What a variant is compared with, where that is not `base`."""
 
 COMPARED = ("AP", "gold AUROC", "gold AP")
