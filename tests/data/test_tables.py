@@ -124,6 +124,15 @@ class TestAligned:
         assert np.isfinite(aligned(table, one_by_one(found.items()))).all()
         assert len(alive) == 4
 
+    def test_a_region_that_is_the_whole_table_is_not_copied(self):
+        found = regions(np.random.default_rng(0), a=5)
+        table = table_of(found)
+        values = found["a"].values.astype(np.float32)
+        own = RegionRows(found["a"].ids, found["a"].columns, values)
+        assert np.shares_memory(aligned(table, [("a", own)]), values)
+        for other in (table[::-1], table[:, ::-1], table[:4]):
+            assert not np.shares_memory(aligned(other.copy(), [("a", own)]), values)
+
     def test_ids_of_any_whole_type_are_matched(self):
         found = regions(np.random.default_rng(2), a=6)
         table = table_of(found)

@@ -60,3 +60,20 @@ def test_an_existing_table_gets_only_the_layer(tmp_path):
     again = spatialdata.read_zarr(tmp_path / "s.zarr").tables["table"]
     np.testing.assert_array_equal(again.layers["mean"], expected)
     np.testing.assert_array_equal(again.X, 0)
+
+
+@pytest.mark.parametrize("shapes", [[(60, 70)], [(60, 70), (40, 90)]])
+@pytest.mark.parametrize("scored", [False, True])
+def test_a_change_of_x_in_place_changes_no_layer(shapes, scored):
+    """Scanpy's normalisations write into X."""
+    sdata = draw_sdata(shapes)
+    if scored:
+        nimbus.tl.score(sdata, model=brightness, tta=False, show_progress_bar=False)
+    else:
+        nimbus.pp.integrate(sdata, show_progress_bar=False)
+    table = sdata.tables["table"]
+    before = {name: values.copy() for name, values in table.layers.items()}
+    table.X[:] = -1
+    assert before
+    for name, values in before.items():
+        np.testing.assert_array_equal(table.layers[name], values)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import anndata
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -79,9 +80,14 @@ def region_rows(table: AnnData) -> dict[str, tuple[NDArray[np.intp], NDArray[np.
     if (codes[:-1] > codes[1:]).any():  # not as nimbus makes tables: then nothing is copied
         order = np.argsort(codes, kind="stable")
         codes, ids = codes[order], ids[order]
-    starts = np.searchsorted(codes, np.arange(len(region.categories) + 1))  # -1: no region
-    parts = zip(region.categories, pairwise(starts), strict=True)
-    return {str(name): (order[a:b], ids[a:b]) for name, (a, b) in parts if b > a}
+    if not codes.size:
+        return {}
+    edges = (0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1), codes.size)
+    return {
+        str(region.categories[codes[a]]): (order[a:b], ids[a:b])
+        for a, b in pairwise(edges)
+        if codes[a] >= 0  # -1: no region
+    }
 
 
 def _instance_ids(column: pd.Series, instance_key: str) -> NDArray[np.int64]:
@@ -102,7 +108,7 @@ def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArra
 
     NaN in rows whose cell the labels do not hold and in columns that were not measured; a warning
     counts such rows. A region is asked for when the one before has been copied, so an iterator
-    need not hold them all.
+    need not hold them all; one that is the whole table is not copied at all.
     """
     out = np.empty(table.shape, dtype=np.float32)  # takes memory as it is filled
     filled = np.zeros(table.n_obs, dtype=bool)
@@ -111,9 +117,13 @@ def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArra
     for name, region in regions:
         names.append(name)
         if name in rows_of:  # labels without a cell have no row
+            rows, ids = rows_of[name]
             columns = table.var_names.get_indexer(list(region.columns))
-            n_missing += _fill(out, columns, *rows_of[name], region)
-            filled[rows_of[name][0]] = True
+            in_order = np.array_equal(columns, np.arange(table.n_vars))
+            if in_order and rows.size == table.n_obs and np.array_equal(ids, region.ids):
+                return np.asarray(region.values, dtype=np.float32)
+            n_missing += _fill(out, columns, rows, ids, region)
+            filled[rows] = True
     out[~filled] = np.nan
     if n_missing:
         warnings.warn(
@@ -192,7 +202,8 @@ def new_table(
         index=_cell_names(ids),  # last: names take more than all else
         copy=False,
     )
-    table = AnnData(obs=obs, var=pd.DataFrame(index=list(dict.fromkeys(columns))))
+    with anndata.settings.override(check_uniqueness=False):  # they are, and a check holds them all
+        table = AnnData(obs=obs, var=pd.DataFrame(index=list(dict.fromkeys(columns))))
     table.obsm[Obs.SPATIAL] = places
     # As TableModel.parse would: it counts the ids of each region again, and they are distinct.
     table.uns[TableModel.ATTRS_KEY] = {

@@ -121,8 +121,10 @@ def integrate(  # noqa: PLR0913 - the public signature
             areas=[cells.area for cells in measured],
             spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
         )
-        table.X = aligned(table, regions)
+    values = aligned(table, regions)
+    if target.table is None:
+        table.X = values.copy()  # scanpy changes X in place
         sdata.tables[table_key] = table
-    table.layers[key_added] = aligned(table, regions)
+    table.layers[key_added] = values
     if write:
         write_table(sdata, table_key, keys={"layers": [key_added]})
