@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
@@ -59,6 +60,18 @@ def require_several(what: str, given: object) -> None:
     """Raise ``TypeError`` for text where settings hold several names."""
     if isinstance(given, str):
         raise TypeError(f"{what} must be a tuple of names, as in ({given!r},), not {given!r} alone")
+
+
+def require_once(what: str, names: Iterable[object]) -> None:
+    """Raise ``ValueError`` for names that come more than once.
+
+    Examples
+    --------
+    >>> require_once("markers of the table", ["CD3", "CD8"])
+    """
+    twice = [name for name, n in Counter(map(str, names)).items() if n > 1]
+    if twice:
+        raise ValueError(f"{what} must differ; these come twice: {listed(twice)}")
 
 
 def require_known(what: str, given: Iterable[str], there: Sequence[str]) -> None:

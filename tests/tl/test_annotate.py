@@ -132,6 +132,9 @@ class TestSingleCells:
             nimbus.tl.annotation_evidence(table, "c30")
         with pytest.raises(ValueError, match="cell type 'Mac' does not exist"):
             nimbus.tl.annotation_evidence(table, "c1", cell_types=["Mac"])
+        table.obs_names = ["c1", *table.obs_names[:-1]]
+        with pytest.raises(ValueError, match="names of cells must differ; .* twice: 'c1'"):
+            nimbus.tl.annotation_evidence(table, "c1")
 
 
 class TestGroups:

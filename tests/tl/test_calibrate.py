@@ -201,6 +201,15 @@ def test_a_single_field_is_told_and_cells_are_held_out_instead():
         pd.testing.assert_frame_equal(report, nimbus.tl.calibrate(table))
 
 
+def test_labels_of_a_single_field_among_others_are_told_and_cells_are_held_out():
+    table = table_of_cells(800)
+    table.layers["gold"][(table.obs["region"] != "0").to_numpy()] = -1
+    with pytest.warns(UserWarning, match="no two fields have labels"):
+        report = nimbus.tl.calibrate(table)
+    assert report[["ece_after", "brier_after"]].notna().all(axis=None)
+    assert table.uns["nimbus_calibrated"]["held_out"] == "cells"
+
+
 def test_labels_that_leave_the_other_fields_without_a_class_are_not_measured():
     table = table_of_cells(400, n_fields=2)
     first = (table.obs["region"] == "0").to_numpy()

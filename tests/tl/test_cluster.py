@@ -286,3 +286,15 @@ def test_what_cannot_be_is_refused_and_leaves_the_table_alone(wrong, message):
         nimbus.tl.cluster(table, **SMALL | wrong)
     assert list(table.obs) == ["type"]
     assert not table.uns
+
+
+def test_a_clustering_that_fails_leaves_the_one_before(clustered):
+    table = clustered[:60].copy()
+    named = nimbus.tl.remap(table, {"0": "T cell"})
+    obs = table.obs.copy()
+
+    with pytest.raises(ValueError, match="nodes hold a cell"):
+        nimbus.tl.cluster(table, n_metaclusters=70)
+
+    pd.testing.assert_frame_equal(table.obs, obs)
+    assert nimbus.tl.remap(table) == named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,6 +80,16 @@ def test_cells_are_permuted_with_all_their_markers():
         row = confounders(table, covariates="density", n_permutations=99).iloc[0]
         p_values.append(row["p_value"])
     assert (np.array(p_values) <= 0.05).mean() < 0.15, "single pairs would give more than half"
+
+
+def test_names_of_cells_that_come_twice_change_nothing(tmp_path):
+    """As they do where tables of fields were put together; also where the table is lazy."""
+    table, other = confounded(400), confounded(400)
+    other.obs_names = [str(k % 50) for k in range(400)]
+    pd.testing.assert_frame_equal(confounders(table), confounders(other))
+    table.write_zarr(tmp_path / "table.zarr")
+    lazy = anndata.experimental.read_lazy(tmp_path / "table.zarr")
+    pd.testing.assert_frame_equal(confounders(table), confounders(lazy))
 
 
 def test_one_seed_gives_one_table_and_the_measure_itself_does_not_depend_on_it():

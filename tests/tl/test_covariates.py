@@ -115,6 +115,14 @@ def test_what_the_table_does_not_allow_is_left_out_with_a_warning_or_refused():
             covariates(table, covariates=[name])
 
 
+@pytest.mark.parametrize("name", ["field", "score", "wrong"])
+def test_a_column_with_the_name_of_another_of_the_result_is_refused(name):
+    table = judged_table()
+    table.obs[name] = np.arange(float(table.n_obs))
+    with pytest.raises(ValueError, match=f"obs\\['{name}'\\] has the name of another column"):
+        covariates(table, covariates=[name, "rarity"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

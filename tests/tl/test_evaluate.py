@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -338,6 +339,21 @@ class TestInput:
             one.layers["gold"] = one.layers["truth"]
         other.layers["gold"] = other.layers["truth"].astype(bool)
         pd.testing.assert_frame_equal(evaluate(table), evaluate(other))
+
+    def test_a_table_that_is_read_lazily_serves_as_well(self, tmp_path):
+        table = judged_table()
+        table.write_zarr(tmp_path / "table.zarr")
+        lazy = anndata.experimental.read_lazy(tmp_path / "table.zarr")
+        for by in (("marker",), ("fov", "marker")):
+            pd.testing.assert_frame_equal(evaluate(lazy, by=by), evaluate(table, by=by))
+
+    def test_markers_that_come_twice_are_refused(self):
+        with pytest.raises(ValueError, match="markers must differ; these come twice: 'CD3'"):
+            evaluate(judged_table(), markers=["CD3", "CD3"])
+        table = judged_table()
+        table.var_names = [MARKERS[0], *MARKERS[:-1]]
+        with pytest.raises(ValueError, match="markers of the table must differ"):
+            evaluate(table)
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -202,3 +202,24 @@ class TestScverse:
         stored = table.uns["dendrogram_nimbus_metacluster"]
         assert stored["linkage"].shape == (1, 4)
         assert np.isnan(stored["correlation_matrix"]).all()
+
+
+@pytest.mark.parametrize("verb", ["remap", "metacluster"])
+def test_a_view_becomes_a_table_of_its_own_and_its_parent_stays(table, verb):
+    nimbus.tl.remap(table, {"0": "T cell"})
+    before = nimbus.tl.remap(table), names(table), table.uns["nimbus_cluster"]["consensus"]
+    view = table[10:]
+
+    with pytest.warns(anndata.ImplicitModificationWarning):
+        if verb == "remap":
+            nimbus.tl.remap(view, {"1": "B cell"})
+        else:
+            nimbus.tl.metacluster(view, n_metaclusters=2)
+
+    assert (nimbus.tl.remap(table), names(table)) == before[:2]
+    assert table.uns["nimbus_cluster"]["consensus"] is before[2]
+    own = nimbus.tl.remap(view)
+    assert own != before[0]
+    assert set(names(view)) <= set(own.names.values())
+    if verb == "metacluster":
+        assert view.uns["nimbus_cluster"]["consensus"]["settings"]["n_metaclusters"] == 2

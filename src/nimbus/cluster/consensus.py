@@ -195,11 +195,14 @@ def _checked(
         )
     n_nodes = int((counts > 0).sum())
     if n_nodes < 2:
-        raise ValueError(f"{n_nodes} nodes hold a cell; metaclusters need at least 2")
+        raise ValueError(
+            f"{n_nodes} nodes hold a cell; metaclusters need at least 2 "
+            "(with n_metaclusters=None nimbus.tl.cluster finds nodes alone)"
+        )
     if not 1 <= n_metaclusters <= n_nodes:
         raise ValueError(
             f"n_metaclusters={n_metaclusters}, but {n_nodes} nodes hold a cell; choose a number "
-            f"from 1 to {n_nodes}, or train with a larger grid"
+            f"from 1 to {n_nodes}; more nodes take a larger grid, or more cells"
         )
     bad = np.flatnonzero((counts > 0) & ~np.isfinite(means).all(axis=1))
     if bad.size:

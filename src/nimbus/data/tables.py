@@ -290,6 +290,11 @@ def markers_of(table: AnnData, channels: Sequence[str] | None, *, table_key: str
     return list(channels) if channels is not None else markers
 
 
+def obs_of(table: AnnData) -> pd.DataFrame:
+    """``obs`` in memory, also that of a table that is read lazily."""
+    return table.obs if isinstance(table.obs, pd.DataFrame) else table.obs.to_memory()
+
+
 def table_of(data: AnnData | SpatialData, table_key: str) -> AnnData:
     """The table itself, or the one of a SpatialData object.
 

@@ -32,8 +32,25 @@ class Clustered:
         return self.found.sums.means(self.som.codebook.profiles)
 
 
+def record_of_nodes(done: Clustered, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The map, as it is kept in ``uns``."""
+    return {
+        "codebook": done.som.codebook.profiles,
+        "layout_codebook": done.som.layout.profiles,
+        "importance": done.som.codebook.importance,
+        "node_means": done.node_means(),
+        "node_counts": done.found.sums.count,
+        "markers": np.array(done.markers, dtype=object),
+        "grid": np.array([done.som.grid.rows, done.som.grid.columns]),
+        "quantisation_error": done.found.quantisation_error,
+        "topographic_error": done.found.topographic_error,
+        "settings": storable(settings),
+        "version": version("nimbus-spatial"),
+    }
+
+
 def write_nodes(
-    table: AnnData, done: Clustered, settings: Mapping[str, Any], *, key_added: str
+    table: AnnData, done: Clustered, record: Mapping[str, Any], *, key_added: str
 ) -> None:
     """Write node and distance of each cell into ``obs``, the map into ``uns``.
 
@@ -47,19 +64,7 @@ def write_nodes(
         del table.obs[own]
     for name in (own + Suffix.COLORS, f"dendrogram_{own}"):
         table.uns.pop(name, None)
-    table.uns[key_added + Suffix.CLUSTER] = {
-        "codebook": done.som.codebook.profiles,
-        "layout_codebook": done.som.layout.profiles,
-        "importance": done.som.codebook.importance,
-        "node_means": done.node_means(),
-        "node_counts": done.found.sums.count,
-        "markers": np.array(done.markers, dtype=object),
-        "grid": np.array([done.som.grid.rows, done.som.grid.columns]),
-        "quantisation_error": done.found.quantisation_error,
-        "topographic_error": done.found.topographic_error,
-        "settings": storable(settings),
-        "version": version("nimbus-spatial"),
-    }
+    table.uns[key_added + Suffix.CLUSTER] = dict(record)
 
 
 def labels_of_nodes(node: IntArray, label: IntArray) -> pd.Series:

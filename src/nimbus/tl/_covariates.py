@@ -17,12 +17,13 @@ from nimbus._keys import Obs
 from nimbus._types import FloatArray
 from nimbus.data.centroids import centroids_px
 from nimbus.data.layers import layer_names, layer_values
+from nimbus.data.tables import obs_of
 
 from ._judged import JudgedTable
 from ._surroundings import MEASURES, Surroundings
 
 COLUMNS = ("cell", "field", "marker", "score", "positive", "wrong")
-"""Columns of the long table before those of the covariates."""
+"""Columns of the long table before those of the covariates; its index is the row of the cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,14 @@ def chosen_covariates(
             warnings.warn(f"left out, because the table lacks their source: {needs}", stacklevel=4)
         return tuple(name for name in MEASURES if name not in lacks)
     names = tuple(one_or_more(wanted))
-    numeric = [str(name) for name in table.obs.select_dtypes("number").columns]
+    numeric = [str(name) for name in obs_of(table).select_dtypes("number").columns]
     require_known("covariate", names, [*MEASURES, *numeric])
+    taken = [name for name in names if name in COLUMNS]
+    if taken:
+        raise ValueError(
+            f"obs[{taken[0]!r}] has the name of another column of the result ({listed(COLUMNS)}); "
+            "give it a name of its own"
+        )
     for name in names:
         if name in lacks:
             raise ValueError(f"{name} needs {lacks[name]}, which the table does not have")
@@ -98,7 +105,7 @@ def covariate_values(
     columns = [table.var_names.get_loc(name) for name in judged.markers]
     area = np.full(shape[0], np.nan)
     if "cell_size" not in lacks:
-        area = table.obs[sources.area_key].to_numpy(dtype=np.float64)
+        area = obs_of(table)[sources.area_key].to_numpy(dtype=np.float64)
     intensity = np.full(shape, np.nan)
     if "heterogeneity" in names:
         intensity = layer_values(table, sources.intensity_layer, columns).astype(np.float64)
@@ -109,7 +116,7 @@ def covariate_values(
     return {
         name: MEASURES[name](around)
         if name in MEASURES
-        else np.broadcast_to(table.obs[name].to_numpy(dtype=np.float64)[:, None], shape)
+        else np.broadcast_to(obs_of(table)[name].to_numpy(dtype=np.float64)[:, None], shape)
         for name in names
     }
 
@@ -137,5 +144,6 @@ def long_table(
         {
             **dict(zip(COLUMNS, first, strict=True)),
             **{name: own[row, column] for name, own in values.items()},
-        }
+        },
+        index=row,
     )

@@ -11,10 +11,11 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, one_or_more, require_known
+from nimbus._check import listed, one_or_more, require_known, require_once
 from nimbus._keys import Layers, Obs
 from nimbus._types import FloatArray, IntArray
 from nimbus.data.layers import layer_names, layer_values, scores_or_labels
+from nimbus.data.tables import obs_of
 
 FIELD_COLUMNS = (Obs.REGION, "fov")
 """Columns of ``obs`` that name the field of a cell, where the table does not say which does."""
@@ -73,6 +74,8 @@ def judged_table(
     known = [str(name) for name in table.var_names]
     names = known if markers is None else one_or_more(markers)
     require_known("marker", names, known)
+    require_once("markers of the table", known)
+    require_once("markers", names)
     given = layer_values(table, truth_layer, [known.index(name) for name in names])
     truth = np.where(given == 1, 1, np.where(given == 0, 0, -1)).astype(np.int8)
     judged = np.flatnonzero((truth >= 0).any(axis=0))
@@ -119,7 +122,8 @@ def field_numbers(table: AnnData, field_key: str | None) -> tuple[IntArray, int]
     ValueError
         `field_key` is no column of ``obs``.
     """
-    columns = [str(name) for name in table.obs.columns]
+    obs = obs_of(table)
+    columns = [str(name) for name in obs.columns]
     if field_key is not None:
         require_known("column of obs", [field_key], columns)
     else:
@@ -133,7 +137,7 @@ def field_numbers(table: AnnData, field_key: str | None) -> tuple[IntArray, int]
             )
             return np.zeros(table.n_obs, dtype=np.int64), 1
         field_key = found[0]
-    codes, names = pd.factorize(table.obs[field_key], use_na_sentinel=False)
+    codes, names = pd.factorize(obs[field_key], use_na_sentinel=False)
     return codes.astype(np.int64), max(len(names), 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from anndata import AnnData
 
-from nimbus._check import listed, require_known
+from nimbus._check import require_known, require_once
 from nimbus._types import AnyArray, FloatArray, IntArray
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.metrics.calibration import LabelledScores, folds_of
@@ -21,10 +21,7 @@ def read_scores(table: AnnData, layer: str) -> FloatArray:
     ValueError
         There is no such layer, it holds numbers outside [0, 1], or two markers share a name.
     """
-    names = [str(name) for name in table.var_names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"markers are in the table twice: {listed(twice)}; rename them")
+    require_once("markers of the table", table.var_names)
     scores: FloatArray = _read(table, layer)
     outside = ~np.isnan(scores) & ~((scores >= 0) & (scores <= 1))
     if outside.any():
@@ -40,16 +37,17 @@ def read_truth(table: AnnData, truth_layer: str) -> AnyArray:
     return _read(table, truth_layer)
 
 
-def read_fields(table: AnnData, field_key: str | None) -> IntArray | None:
-    """Number of each cell's field; ``None`` where the table does not tell two fields apart.
+def read_fields(table: AnnData, field_key: str | None, truth: AnyArray) -> IntArray | None:
+    """Number of each cell's field; ``None`` where all labelled cells are of one.
 
     Raises
     ------
     ValueError
         There is no such column.
     """
-    field, n_fields = field_numbers(table, field_key)
-    return field if n_fields > 1 else None
+    field, _ = field_numbers(table, field_key)
+    labelled = ((truth == 0) | (truth == 1)).any(axis=1)
+    return field if np.unique(field[labelled]).size > 1 else None
 
 
 def labelled_scores(

@@ -57,7 +57,7 @@ def write_consensus(
     fresh = ClusterMap.of([int(k) for k in found.labels])
     before = "map" in record or "metacluster" in record
     write_map_of(table, map_of(record).assign(fresh) if before else fresh, key_added=key_added)
-    write_consensus_record(record, found, settings)
+    write_consensus_record(record_of(table, key_added), found, settings)
 
 
 def write_consensus_record(
@@ -83,7 +83,6 @@ def write_consensus_record(
 
 def write_map_of(table: AnnData, clusters: ClusterMap, *, key_added: str) -> None:
     """Write the metacluster of each cell, names, colours, history and dendrogram."""
-    record = record_of(table, key_added)
     key = key_added + Suffix.METACLUSTER
     numbers = list(clusters.names)
     position = {number: k for k, number in enumerate(numbers)} | {NO_METACLUSTER: -1}
@@ -92,6 +91,7 @@ def write_map_of(table: AnnData, clusters: ClusterMap, *, key_added: str) -> Non
     codes = np.where(node >= 0, of_node[node], -1)
     names = list(clusters.names.values())
     table.obs[key] = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
+    record = record_of(table, key_added)  # by now a view has become a table with its own
     table.uns[key + "_colors"] = np.array(list(clusters.colors.values()), dtype=object)
     record["metacluster"] = np.array(clusters.metacluster, dtype=np.int64)
     record["map"] = map_to_json(clusters)

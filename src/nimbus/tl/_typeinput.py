@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, one_or_more, require_known, unknown_name
+from nimbus._check import listed, one_or_more, require_known, require_once, unknown_name
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import Look, ScoreSurvey
 from nimbus.cluster.rows import gather
@@ -78,9 +78,7 @@ def rules_for(
         rules = rules.without_types(one_or_more(exclude_types))
     markers = [str(name) for name in table.var_names]
     require_known("marker", excluded, list(dict.fromkeys([*rules.markers, *markers])))
-    twice = sorted({name for name in markers if markers.count(name) > 1})
-    if twice:
-        raise ValueError(f"markers of the table must differ; these come twice: {listed(twice)}")
+    require_once("markers of the table", markers)
     strange = [name for name in rules.markers if name not in {*markers, *excluded}]
     if strange:
         others = f" Not there either: {listed(strange[1:])}." if strange[1:] else ""

@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._check import one_or_more, require_known
+from nimbus._check import one_or_more, require_known, require_once
 from nimbus._keys import Layers, Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.annotating import Look
@@ -77,6 +77,7 @@ def annotation_evidence(
     model, rules = model_from(table, key_added)
     wanted = [str(name) for name in one_or_more(cells)]
     require_known("cell", wanted, [str(name) for name in table.obs_names])
+    require_once("names of cells", table.obs_names)
     shown = None if cell_types is None else one_or_more(cell_types)
     require_known("cell type", shown or [], model.names)
     scores = _scores(table, model, wanted, key_added)

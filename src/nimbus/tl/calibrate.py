@@ -143,10 +143,11 @@ def calibrate(  # noqa: PLR0913 - the public signature
     ).checked()
     table = table_of(adata, table_key)
     scores = read_scores(table, layer)
-    field = read_fields(table, field_key)
+    truth = read_truth(table, truth_layer)
+    field = read_fields(table, field_key, truth)
     pairs = labelled_scores(
         scores,
-        read_truth(table, truth_layer),
+        truth,
         field,
         n_folds=n_folds,
         rng=np.random.default_rng(random_state),
@@ -188,8 +189,8 @@ def _warn(result: Calibrated, settings: CalibrationSettings, *, has_fields: bool
             warnings.warn(f"{text}: {listed(names)}", stacklevel=3)
     if not has_fields:
         warnings.warn(
-            "there are no two fields to hold out (pass field_key= if there are): errors after "
-            "calibration are of held-out cells of the same field, and hopeful",
+            "no two fields have labels, to hold one out (pass field_key= if they have): errors "
+            "after calibration are of held-out cells of the same field, and hopeful",
             stacklevel=3,
         )
     if result.n_unmeasured:

@@ -17,11 +17,11 @@ from nimbus.cluster.grid import Grid, grid_of
 from nimbus.cluster.rows import Rows, gather
 from nimbus.cluster.sample import stratified_sample
 from nimbus.cluster.survey import survey, surveyed
-from nimbus.data.clusters import nodes_of, record_of
+from nimbus.data.clusters import nodes_of
 from nimbus.data.tables import table_of
 
 from ._clusterinput import ClusterInput, read_input, strata, warn_without_positives
-from ._clusterrecord import Clustered, recorded_groups, write_nodes
+from ._clusterrecord import Clustered, record_of_nodes, recorded_groups, write_nodes
 from ._metaclusters import (
     ConsensusSettings,
     find_metaclusters,
@@ -155,11 +155,14 @@ def cluster(  # noqa: PLR0913 - the public signature
         "n_metaclusters": n_metaclusters,
         "random_state": random_state,
     }
-    write_nodes(table, done, settings, key_added=key_added)
-    if n_metaclusters is not None:
-        wanted = ConsensusSettings(n_metaclusters, random_state=random_state)
-        found = find_metaclusters(nodes_of(record_of(table, key_added)), wanted)
-        write_consensus(table, found, wanted, key_added=key_added)
+    record = record_of_nodes(done, settings)
+    if n_metaclusters is None:
+        write_nodes(table, done, record, key_added=key_added)
+        return
+    wanted = ConsensusSettings(n_metaclusters, random_state=random_state)
+    metaclusters = find_metaclusters(nodes_of(record), wanted)  # before the table is touched
+    write_nodes(table, done, record, key_added=key_added)
+    write_consensus(table, metaclusters, wanted, key_added=key_added)
 
 
 def _run(

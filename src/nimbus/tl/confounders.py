@@ -186,7 +186,7 @@ def _shared(cells: pd.DataFrame, name: str) -> IntArray | None:
         return cells.groupby([MARKER, "field"], observed=True).ngroup().to_numpy()
     if name in OF_PAIRS or cells[MARKER].nunique() < 2:
         return None
-    return cells.groupby("cell").ngroup().to_numpy()
+    return cells.index.to_numpy()  # not their names, which may come twice
 
 
 def _mean(wrong: np.ndarray) -> float:

@@ -75,7 +75,7 @@ def covariates(  # noqa: PLR0913 - the public signature
     -------
     One row for each cell and marker whose truth is known and that has a score: ``cell`` (its name
     in ``obs``), ``field`` (a number), ``marker``, ``score``, ``positive``, ``wrong`` and a column
-    for each covariate, NaN where it is not defined.
+    for each covariate, NaN where it is not defined. Its index is the row of the cell in the table.
 
     Raises
     ------

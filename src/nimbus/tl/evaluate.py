@@ -11,7 +11,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import one_or_more
 from nimbus._keys import Layers
-from nimbus.data.tables import table_of
+from nimbus.data.tables import obs_of, table_of
 from nimbus.metrics.resampling import field_weights
 
 from ._groups import MARKER, groups_of, require_columns
@@ -116,7 +116,8 @@ def evaluate(  # noqa: PLR0913 - the public signature
     """
     table = table_of(adata, table_key)
     names = one_or_more(by)
-    require_columns(table.obs, names)
+    obs = obs_of(table)
+    require_columns(obs, names)
     _require_numbers(n_boot, confidence)
     judged = judged_table(
         table,
@@ -132,7 +133,7 @@ def evaluate(  # noqa: PLR0913 - the public signature
     weights = field_weights(judged.n_fields, n_boot, np.random.default_rng(random_state))
     parts = (
         measured(judged, group, weights, cuts)
-        for group in groups_of(table.obs, judged.markers, names)
+        for group in groups_of(obs, judged.markers, names)
     )
     groups = [part for part in parts if part is not None]
     if macro_average:
