@@ -204,22 +204,25 @@ class TestScverse:
         assert np.isnan(stored["correlation_matrix"]).all()
 
 
-@pytest.mark.parametrize("verb", ["remap", "metacluster"])
-def test_a_view_becomes_a_table_of_its_own_and_its_parent_stays(table, verb):
+@pytest.mark.parametrize(
+    ("verb", "change"),
+    [
+        (nimbus.tl.remap, {"mapping": {"1": "B cell"}}),
+        (nimbus.tl.metacluster, {"n_metaclusters": 2}),
+    ],
+)
+def test_a_view_becomes_a_table_of_its_own_and_its_parent_stays(table, verb, change):
     nimbus.tl.remap(table, {"0": "T cell"})
     before = nimbus.tl.remap(table), names(table), table.uns["nimbus_cluster"]["consensus"]
     view = table[10:]
 
     with pytest.warns(anndata.ImplicitModificationWarning):
-        if verb == "remap":
-            nimbus.tl.remap(view, {"1": "B cell"})
-        else:
-            nimbus.tl.metacluster(view, n_metaclusters=2)
+        verb(view, **change)
 
     assert (nimbus.tl.remap(table), names(table)) == before[:2]
     assert table.uns["nimbus_cluster"]["consensus"] is before[2]
     own = nimbus.tl.remap(view)
     assert own != before[0]
     assert set(names(view)) <= set(own.names.values())
-    if verb == "metacluster":
+    if verb is nimbus.tl.metacluster:
         assert view.uns["nimbus_cluster"]["consensus"]["settings"]["n_metaclusters"] == 2
