@@ -82,6 +82,13 @@ class TestManual:
         public = getattr(nimbus, namespace).__all__
         assert sorted(listed_on_page(namespace)) == sorted(public)
 
+    def test_the_page_of_models_lists_what_of_them_is_public(self):
+        pytest.importorskip("torch")
+        from nimbus import model
+
+        names = [name for name in model.__all__ if name not in ("IDENTITY", "VIEWS")]
+        assert sorted(listed_on_page("models")) == sorted(names)
+
     def test_every_namespace_has_a_page(self):
         pages = re.findall(r"^(\w+)$", text_of("docs/api/index.md").split("```")[1], re.MULTILINE)
         assert set(nimbus.__all__) <= set(pages)

@@ -23,7 +23,8 @@ def export(
 
     Input "planes" is float32 (n, 2, y, x): the channel divided by its scale and clipped, and the
     mask plane, both on the grid of the model. Output "probability" is (n, 1, y, x). Number, height
-    and width are free. The card of the model goes along as metadata.
+    and width are free; height and width are multiples of patch * 2 ** (depth - 1), at least twice
+    that. The card of the model goes along as metadata.
 
     Needs the extra: pip install 'nimbus-spatial[onnx]'. A probability that differs by more than
     0.0001 from PyTorch's is an error.

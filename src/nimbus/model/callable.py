@@ -63,7 +63,7 @@ class CallablePredictor(Predictor):
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """One for all functions: they may use the processor as they like."""
+        """The same for all functions; they may use the processor as they like."""
         return HOST_LOCK
 
 

@@ -80,7 +80,7 @@ def load_checkpoint(path: str | Path, *, sha256: str | None = None) -> tuple[UNe
     ----------
     path
         ``.safetensors`` with a card beside it, or the ``.pt`` state dict of the published tool,
-        whose card follows from its shapes (:func:`published_card`).
+        whose card follows from its shapes (`published_card`).
     sha256
         Hash that the file must have. The hash in a card is checked in any case.
 

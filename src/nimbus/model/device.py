@@ -62,7 +62,7 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     Parameters
     ----------
     precision
-        ``"auto"`` is bfloat16 where the device multiplies it in hardware (:func:`fast_bfloat16`),
+        ``"auto"`` is bfloat16 where the device multiplies it in hardware (`fast_bfloat16`),
         else float32.
     device
         Where the network runs.
