@@ -274,6 +274,12 @@ class TestIntervals:
         assert row["f1_high"] == pytest.approx(high, abs=0.03)
         assert row["f1_low"] < row["f1"] < row["f1_high"]
 
+    def test_fields_that_nobody_judged_are_not_drawn(self):
+        table = judged_table(600, n_fields=12)
+        judged = table.obs["fov"].isin(["f1", "f4", "f7"]).to_numpy()
+        table.layers["gold"][~judged] = -1
+        pd.testing.assert_frame_equal(evaluate(table), evaluate(table[judged].copy()))
+
     def test_the_gain_is_paired(self):
         # In good fields both measurements are good: their difference hardly varies.
         rng = np.random.default_rng(0)

@@ -11,11 +11,12 @@ from spatialdata import SpatialData
 
 from nimbus._check import one_or_more
 from nimbus._keys import Layers
+from nimbus._types import FloatArray
 from nimbus.data.tables import obs_of, table_of
 from nimbus.metrics.resampling import field_weights
 
 from ._groups import MARKER, groups_of, require_columns
-from ._judged import judged_table, pooled
+from ._judged import JudgedTable, judged_table, pooled
 from ._measured import macro_averages, measured
 from ._thresholds import DEFAULT, Threshold, thresholds_of
 
@@ -130,7 +131,7 @@ def evaluate(  # noqa: PLR0913 - the public signature
     if MARKER not in names:
         judged = pooled(judged)
     cuts = thresholds_of(table, threshold, layer)[table.var_names.get_indexer(list(judged.markers))]
-    weights = field_weights(judged.n_fields, n_boot, np.random.default_rng(random_state))
+    weights = _weights(judged, n_boot, np.random.default_rng(random_state))
     parts = (
         measured(judged, group, weights, cuts)
         for group in groups_of(obs, judged.markers, names)
@@ -139,6 +140,14 @@ def evaluate(  # noqa: PLR0913 - the public signature
     if macro_average:
         groups += macro_averages(groups, len(names))
     return pd.DataFrame([group.row(names, confidence=confidence) for group in groups])
+
+
+def _weights(judged: JudgedTable, n_boot: int, rng: np.random.Generator) -> FloatArray:
+    """How often each field counts: those drawn are the ones that somebody judged."""
+    own = np.unique(judged.field[(judged.truth >= 0).any(axis=1)])
+    weights = np.zeros((1 + n_boot, judged.n_fields))
+    weights[:, own] = field_weights(own.size, n_boot, rng)
+    return weights
 
 
 def _require_numbers(n_boot: int, confidence: float) -> None:
