@@ -133,8 +133,7 @@ def evaluate(  # noqa: PLR0913 - the public signature
     cuts = thresholds_of(table, threshold, layer)[table.var_names.get_indexer(list(judged.markers))]
     weights = _weights(judged, n_boot, np.random.default_rng(random_state))
     parts = (
-        measured(judged, group, weights, cuts)
-        for group in groups_of(obs, judged.markers, names)
+        measured(judged, group, weights, cuts) for group in groups_of(obs, judged.markers, names)
     )
     groups = [part for part in parts if part is not None]
     if macro_average:
