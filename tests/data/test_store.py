@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import itertools
 import os
-import shutil
-import signal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +14,7 @@ import nimbus
 from nimbus._claim import ClaimedError
 from nimbus.data import workshop
 from nimbus.data.alignment import is_aligned
+from support.kills import counted, killed_at
 from support.processes import held_by_another
 from support.tissue import brightness, draw_sdata
 
@@ -129,34 +127,6 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(stored):
         nimbus.io.write_table(stored, "table")
     np.testing.assert_array_equal(read(stored).layers["nimbus"], before)
     assert list(stored.tables) == ["table"]
-
-
-def counted(monkeypatch, at_change):
-    """Call `at_change` before each change of a file by a writer."""
-    import zarr.storage._local as local
-
-    def counting(real):
-        def change(*arguments, **keywords):
-            at_change()
-            return real(*arguments, **keywords)
-
-        return change
-
-    monkeypatch.setattr(local, "_put", counting(local._put))
-    monkeypatch.setattr(workshop, "put_in_place", counting(workshop.put_in_place))
-    monkeypatch.setattr(shutil, "rmtree", counting(shutil.rmtree))
-
-
-def killed_at(n, work, monkeypatch):
-    """Do `work` in a child process that is killed at its `n`-th change of a file."""
-    if child := os.fork():
-        return os.waitpid(child, 0)[1] == signal.SIGKILL
-    changes = itertools.count()
-    counted(monkeypatch, lambda: next(changes) == n and os.kill(os.getpid(), signal.SIGKILL))
-    try:
-        work()
-    finally:
-        os._exit(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")

@@ -16,7 +16,7 @@ def is_aligned(table: AnnData, stored: zarr.Group) -> bool:
     """Whether the table in a store has the cells and the markers of `table`, in the same order.
 
     Cells are compared by name and, where the table annotates labels, by region and instance id.
-    A million names are read in a third of a second, some at a time; nothing else is read.
+    A million names take half a second, and are read some at a time; nothing else is read.
     """
     obs: Any = stored["obs"]
     var: Any = stored["var"]

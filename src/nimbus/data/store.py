@@ -20,6 +20,7 @@ from nimbus._check import listed, one_or_more
 from nimbus._claim import claimed
 
 from .alignment import is_aligned
+from .mapstore import TablePlace, Touched, write_touched
 from .workshop import detach_metadata, install, linked_copy, workshop
 
 
@@ -77,6 +78,21 @@ def write_table(
             _write_keys(table, built, keys)
         else:
             built = _built({"tables": {table_key: table}}, part, store, folder)
+        _install(sdata, built, part, folder)
+
+
+def write_values(sdata: SpatialData, table_key: str, values: Touched) -> None:
+    """Write values of a table by their paths (``"obs/nimbus_som"``) to the store of `sdata`.
+
+    It is done as in :func:`write_table`, but single columns of ``obs`` are written, too; ``None``
+    removes what is there. The caller claimed the store before it read the table, so that its rows
+    are still those in the store.
+    """
+    store, part = Path(str(sdata.path)), f"tables/{table_key}"
+    with claimed(store), workshop(store) as folder:
+        built = folder / table_key
+        linked_copy(store / part, built)
+        write_touched(TablePlace(built, "", ""), values)
         _install(sdata, built, part, folder)
 
 
