@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 
 import anndata as ad
 import numpy as np
@@ -11,8 +13,11 @@ import pytest
 from spatialdata import SpatialData, read_zarr
 
 import nimbus as package
+from nimbus._claim import LOCK_NAME
 from nimbus.cli import annotate as annotate_command
 from nimbus.cli import cluster as cluster_command
+from support.kills import counted, killed_at
+from support.processes import held_by_another
 from support.typed import MARKERS, MATRIX, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -168,6 +173,92 @@ class TestAnnotate:
         assert result.output.splitlines()[2].split()[0] == "group"
         pairs = read().obs[["nimbus_metacluster", "nimbus_cell_type"]].drop_duplicates()
         assert len(pairs) == 6
+
+
+@pytest.fixture
+def clustered(tmp_path):
+    """A store whose cells were clustered once."""
+    path = tmp_path / "cells.zarr"
+    table = make_table(60)
+    package.tl.cluster(table, grid=(2, 2), n_metaclusters=2)
+    SpatialData(tables={"table": table}).write(path)
+    return path
+
+
+ANEW = ("--grid", 2, 2, "--n-metaclusters", 3)
+
+
+class TestSafety:
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+    def test_a_run_killed_at_any_change_leaves_the_old_clusters_or_the_new(
+        self, nimbus, clustered, monkeypatch
+    ):
+        def run():
+            assert nimbus("cluster", clustered, *ANEW).exit_code == 0
+
+        def clusters():
+            table = read_zarr(clustered).tables["table"]
+            assert set(table.uns["nimbus_cluster"]["metacluster"]) == set(
+                table.obs["nimbus_metacluster"].astype(int)
+            ), "half of them are new"
+            return table.obs["nimbus_metacluster"].tolist()
+
+        old, changes = clusters(), []
+        shutil.copytree(clustered, kept := clustered.with_name("kept"))
+        with monkeypatch.context() as patch:
+            counted(patch, lambda: changes.append(1))
+            run()
+        new = clusters()
+        assert new != old, "proves nothing: both are alike"
+        shutil.rmtree(clustered)
+        shutil.copytree(kept, clustered)
+        seen, last = [], len(changes)
+        for n in (last // 2, *range(last - 5, last)):
+            assert killed_at(n, run, monkeypatch), "proves nothing: it was not killed"
+            seen.append(clusters() == new)
+            assert clusters() == (new if any(seen) else old)
+        assert set(seen) == {False, True}
+        run()
+        assert {path.name for path in clustered.iterdir()} == {path.name for path in kept.iterdir()}
+
+    def test_what_is_not_touched_is_not_copied(self, nimbus, clustered):
+        chunks = [
+            path for path in clustered.glob("tables/table/layers/**/c/**/*") if path.is_file()
+        ]
+        assert chunks, "proves nothing: the layer has no chunks"
+        before = [path.stat().st_ino for path in chunks]
+        assert nimbus("cluster", clustered, *ANEW).exit_code == 0
+        assert [path.stat().st_ino for path in chunks] == before
+
+    def test_a_store_that_another_run_writes_is_refused(self, nimbus, clustered):
+        with held_by_another(clustered):
+            result = nimbus("cluster", clustered, *ANEW)
+        assert result.exit_code == 1
+        assert "in use by another run" in result.stderr
+        assert read_zarr(clustered).tables["table"].obs["nimbus_metacluster"].nunique() == 2
+
+    def test_nobody_changes_the_rows_between_reading_and_writing(
+        self, nimbus, clustered, monkeypatch
+    ):
+        claims, real = [], package.tl.cluster
+
+        def watched(data, **wanted):
+            claims.append((clustered / LOCK_NAME).is_file())
+            real(data, **wanted)
+
+        monkeypatch.setattr(package.tl, "cluster", watched)
+        assert nimbus("cluster", clustered, *ANEW).exit_code == 0
+        assert claims == [True]
+
+    def test_a_store_of_the_old_format_keeps_it(self, nimbus, tmp_path):
+        from spatialdata._io.format import SpatialDataContainerFormatV01
+
+        old = SpatialData(tables={"table": make_table(60)})
+        old.write(tmp_path / "s.zarr", sdata_formats=[SpatialDataContainerFormatV01()])
+        assert nimbus("cluster", tmp_path / "s.zarr", *ANEW).exit_code == 0
+        again = read_zarr(tmp_path / "s.zarr").tables["table"]
+        assert again.obs["nimbus_metacluster"].nunique() == 3
+        assert not list(tmp_path.rglob("zarr.json"))
 
 
 @pytest.mark.parametrize(

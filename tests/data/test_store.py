@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-import itertools
 import os
-import shutil
-import signal
 
 import numpy as np
+import pandas as pd
 import pytest
 import spatialdata
+import zarr
+from anndata import AnnData
+from anndata.io import write_elem
 
 import nimbus
 from nimbus._claim import ClaimedError
 from nimbus.data import workshop
+from nimbus.data.alignment import is_aligned
+from support.kills import counted, killed_at
 from support.processes import held_by_another
 from support.tissue import brightness, draw_sdata
 
@@ -45,6 +48,71 @@ def test_one_key_as_text_is_that_key_and_not_its_letters(stored):
     assert read(stored).layers["nimbus"].max() == 0
 
 
+def renamed(table):
+    table.obs_names = [f"cell {name}" for name in table.obs_names]
+    return table
+
+
+def of_another_id(table):
+    table.obs["instance_id"] = table.obs["instance_id"].to_numpy() + 1
+    return table
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda table: table[3:],
+        lambda table: table[::-1],
+        lambda table: table[:, ["m1"]],
+        lambda table: table[:, ["m1", "m0"]],
+        renamed,
+        of_another_id,
+    ],
+    ids=["fewer rows", "other order", "fewer columns", "columns turned", "names", "ids"],
+)
+@pytest.mark.parametrize("keys", [{"obs": []}, {"layers": "nimbus"}])
+def test_a_table_of_other_rows_or_columns_than_the_store_is_written_whole(stored, changed, keys):
+    stored.tables["table"].uns["mine"] = "kept"
+    stored.tables["table"] = table = changed(stored.tables["table"].copy()).copy()
+    same = table.obs.equals(read(stored).obs) and list(table.var_names) == ["m0", "m1"]
+    assert not same, "proves nothing: the store has this table"
+    with pytest.warns(UserWarning, match="'table' .* is written whole, in place of the one"):
+        nimbus.io.write_table(stored, "table", keys=keys)
+    again = read(stored)
+    pd.testing.assert_frame_equal(again.obs, table.obs)
+    assert list(again.var_names) == list(table.var_names)
+    for name in ("nimbus", "integrated"):
+        np.testing.assert_array_equal(again.layers[name], table.layers[name])
+    np.testing.assert_array_equal(again.X, table.X)
+    np.testing.assert_array_equal(again.obsm["spatial"], table.obsm["spatial"])
+    assert again.uns["mine"] == "kept"
+
+
+@pytest.mark.parametrize("made", [pd.Categorical, np.asarray], ids=["categorical", "text"])
+def test_rows_are_the_same_whatever_types_hold_them(stored, made, recwarn):
+    """Neither the order of categories nor the width of integers is that of the store."""
+    obs, before = stored.tables["table"].obs, read(stored).X
+    obs["region"] = made(obs["region"].astype(object))
+    obs["instance_id"] = obs["instance_id"].astype(np.int32)
+    stored.tables["table"].X = before * 0
+    nimbus.io.write_table(stored, "table", keys={"layers": "nimbus"})
+    np.testing.assert_array_equal(read(stored).X, before)
+    assert not [one for one in recwarn if "written whole" in str(one.message)]
+
+
+def test_names_are_compared_over_all_chunks(tmp_path):
+    obs = pd.DataFrame(index=[f"{number}" for number in range(7)])
+    AnnData(obs=obs).write_zarr(tmp_path / "t.zarr", chunks=(2, 2))
+    group = zarr.open_group(tmp_path / "t.zarr", mode="r+", use_consolidated=False)
+    del group["obs/_index"]
+    write_elem(group["obs"], "_index", obs.index.to_numpy(), dataset_kwargs={"chunks": (2,)})
+    assert group["obs/_index"].chunks == (2,), "proves nothing: one chunk"
+    assert is_aligned(AnnData(obs=obs), group)
+    for row in range(7):
+        other = obs.rename(index={f"{row}": "another"})
+        assert not is_aligned(AnnData(obs=other), group)
+
+
 def test_the_whole_table_is_replaced_and_no_copy_stays(stored):
     stored.tables["table"].layers["nimbus"] = np.zeros(stored.tables["table"].shape, np.float32)
     nimbus.io.write_table(stored, "table")
@@ -59,34 +127,6 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(stored):
         nimbus.io.write_table(stored, "table")
     np.testing.assert_array_equal(read(stored).layers["nimbus"], before)
     assert list(stored.tables) == ["table"]
-
-
-def counted(monkeypatch, at_change):
-    """Call `at_change` before each change of a file by a writer."""
-    import zarr.storage._local as local
-
-    def counting(real):
-        def change(*arguments, **keywords):
-            at_change()
-            return real(*arguments, **keywords)
-
-        return change
-
-    monkeypatch.setattr(local, "_put", counting(local._put))
-    monkeypatch.setattr(workshop, "put_in_place", counting(workshop.put_in_place))
-    monkeypatch.setattr(shutil, "rmtree", counting(shutil.rmtree))
-
-
-def killed_at(n, work, monkeypatch):
-    """Do `work` in a child process that is killed at its `n`-th change of a file."""
-    if child := os.fork():
-        return os.waitpid(child, 0)[1] == signal.SIGKILL
-    changes = itertools.count()
-    counted(monkeypatch, lambda: next(changes) == n and os.kill(os.getpid(), signal.SIGKILL))
-    try:
-        work()
-    finally:
-        os._exit(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")

@@ -203,6 +203,36 @@ class TestStore:
         again = spatialdata.read_zarr(tmp_path / "s.zarr")
         np.testing.assert_array_equal(again.tables["table"].X, sdata.tables["table"].X)
 
+    @pytest.mark.parametrize("verb", [nimbus.tl.score, nimbus.pp.integrate])
+    def test_a_table_made_anew_replaces_that_of_other_cells(self, tmp_path, verb):
+        """As many cells as before, at other places: not one key of the old table fits."""
+        options = QUIET if verb is nimbus.tl.score else {"show_progress_bar": False}
+        sdata = draw_sdata([(60, 70)])
+        verb(sdata, **options)
+        sdata.write(tmp_path / "s.zarr")
+        old = sdata.tables["table"].obsm["spatial"]
+        del sdata.tables["table"]
+        sdata["a_labels"].data = sdata["a_labels"].data[::-1]
+        verb(sdata, **options, write=True)
+        here, again = sdata["table"], spatialdata.read_zarr(tmp_path / "s.zarr")["table"]
+        assert list(here.obs_names) == list(again.obs_names), "proves nothing: names differ"
+        assert not np.array_equal(here.obsm["spatial"], old), "proves nothing: nothing moved"
+        np.testing.assert_array_equal(again.obsm["spatial"], here.obsm["spatial"])
+        np.testing.assert_array_equal(again.X, here.X)
+
+    def test_a_filtered_table_replaces_the_one_in_the_store(self, tmp_path):
+        sdata = scored()
+        sdata.write(tmp_path / "s.zarr")
+        sdata.tables["table"] = sdata.tables["table"][5:].copy()
+        with pytest.warns(UserWarning, match="is written whole") as told:
+            nimbus.tl.score(sdata, **QUIET, write=True)
+        again = spatialdata.read_zarr(tmp_path / "s.zarr").tables["table"]
+        assert list(again.obs_names) == list(sdata.tables["table"].obs_names)
+        np.testing.assert_array_equal(again.X, sdata.tables["table"].X)
+        assert "/nimbus/tl/" in next(one.filename for one in told if "whole" in str(one.message)), (
+            "the command line would not show it"
+        )
+
     def test_the_record_survives_h5ad(self, tmp_path):
         table = scored().tables["table"]
         table.write_h5ad(tmp_path / "t.h5ad")

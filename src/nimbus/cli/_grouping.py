@@ -19,7 +19,7 @@ from nimbus.data.tables import table_of
 
 from ._columns import columns, number
 from ._measure import export
-from ._opened import opened, save_keys
+from ._opened import claimed_if_store, opened, save_keys
 from ._options import in_shell_words
 from ._outputs import TABLE_KINDS
 from ._whole import written_whole
@@ -154,14 +154,15 @@ def _run(
     """Read, run, write back what was touched, and tell."""
     _check_output(run)
     tell("settings", **run.wanted)
-    data = opened(run.store)
-    try:
-        verb(data, **run.wanted)
-    except ValueError as error:
-        raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
     table_key, prefix = run.wanted["table_key"], run.wanted["key_added"]
+    with claimed_if_store(run.store):
+        data = opened(run.store)
+        try:
+            verb(data, **run.wanted)
+        except ValueError as error:
+            raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
+        save_keys(run.store, data, keys, table_key=table_key)
     table = table_of(data, table_key)
-    save_keys(run.store, table, keys, table_key=table_key)
     written = [f"wrote {run.store}"]
     if run.table is not None:
         with written_whole(run.table) as part:

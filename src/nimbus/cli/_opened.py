@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pandas as pd
 from anndata import AnnData, read_h5ad
 from spatialdata import SpatialData
 
+from nimbus._claim import claimed
 from nimbus.data.mapstore import TablePlace, write_touched
+from nimbus.data.store import write_values
+from nimbus.data.tables import table_of
 from nimbus.io.stores import open_store
 
 from ._outputs import is_store
@@ -33,23 +37,36 @@ def opened(store: Path) -> AnnData | SpatialData:
     return open_store(store)
 
 
-def save_keys(store: Path, table: AnnData, keys: Sequence[str], *, table_key: str) -> None:
+def claimed_if_store(path: Path) -> AbstractContextManager[None]:
+    """Keep other processes of nimbus from writing to a store during the block."""
+    return claimed(path) if is_store(path) else nullcontext()
+
+
+def save_keys(
+    store: Path, data: AnnData | SpatialData, keys: Sequence[str], *, table_key: str
+) -> None:
     """Write some keys of a table to where it was read from, and nothing else.
+
+    Whenever the process is killed, there is the old table or the new one, whole.
 
     Parameters
     ----------
     store
-        SpatialData store or ``.h5ad``; a file is replaced as a whole, so that it is never torn.
-    table
-        The table as it is now.
+        SpatialData store or ``.h5ad``.
+    data
+        What it holds, as it is now.
     keys
-        Such as ``"obs/nimbus_som"`` or ``"uns/nimbus_cluster"``; what `table` does not have is
+        Such as ``"obs/nimbus_som"`` or ``"uns/nimbus_cluster"``; what the table does not have is
         removed.
     table_key
         Table of a store.
     """
-    group = f"tables/{table_key}" if store.is_dir() else ""
-    write_touched(TablePlace(store, group, ""), {key: _value(table, key) for key in keys})
+    table = table_of(data, table_key)
+    values = {key: _value(table, key) for key in keys}
+    if isinstance(data, SpatialData):
+        write_values(data, table_key, values)
+    else:
+        write_touched(TablePlace(store, "", ""), values)
 
 
 def _value(table: AnnData, key: str) -> Any:

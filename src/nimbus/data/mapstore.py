@@ -75,6 +75,9 @@ def touched(table: AnnData, key: str) -> Touched:
 def write_touched(place: TablePlace, values: Touched, *, skip: tuple[str, ...] = ()) -> None:
     """Write these keys of a table; an HDF5 file is replaced as a whole, so that it is never torn.
 
+    A zarr store is changed in place: whoever needs it whole at every moment keeps a journal beside
+    it, or passes a copy (:func:`nimbus.data.store.write_values`).
+
     Raises
     ------
     OSError
@@ -143,16 +146,16 @@ def node_part(place: TablePlace) -> AnnData:
 def _write(table: Group, path: str, value: Any) -> None:
     parent, _, name = path.rpartition("/")
     group = table[parent]
-    if value is None:
-        if name in group:
-            del group[name]
-            if parent == "obs":
-                order = [str(one) for one in group.attrs["column-order"]]
-                group.attrs["column-order"] = [one for one in order if one != name]
-        return
-    write_elem(group, name, value)
-    if parent == "obs" and name not in (columns := list(group.attrs["column-order"])):
-        group.attrs["column-order"] = [*columns, name]
+    if name in group:
+        del group[name]  # not written over: its chunks may be hard links
+    if value is not None:
+        write_elem(group, name, value)
+    if parent == "obs":
+        columns = [str(one) for one in group.attrs["column-order"]]
+        if value is None and name in columns:
+            group.attrs["column-order"] = [one for one in columns if one != name]
+        elif value is not None and name not in columns:
+            group.attrs["column-order"] = [*columns, name]
 
 
 @contextmanager

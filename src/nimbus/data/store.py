@@ -19,6 +19,8 @@ from spatialdata._io.format import SpatialDataContainerFormatV01
 from nimbus._check import listed, one_or_more
 from nimbus._claim import claimed
 
+from .alignment import is_aligned
+from .mapstore import TablePlace, Touched, write_touched
 from .workshop import detach_metadata, install, linked_copy, workshop
 
 
@@ -36,7 +38,8 @@ def write_table(
     keys
         What was touched, e.g. ``{"layers": ["nimbus"], "uns": ["nimbus"], "obs": []}``; for
         ``obs`` and ``var`` the list is not used: they are written whole. ``None`` writes the whole
-        table. A table that the store does not have is always written whole.
+        table. A table that the store does not have is always written whole, and so, with a
+        warning, is one whose rows or columns are not those in the store, in the same order.
 
     Raises
     ------
@@ -69,12 +72,27 @@ def write_table(
     store, table = Path(sdata.path), sdata.tables[table_key]
     part = f"tables/{table_key}"
     with claimed(store), workshop(store) as folder:
-        if keys is None or not (store / part).is_dir():
-            built = _built({"tables": {table_key: table}}, part, store, folder)
-        else:
+        if keys is not None and _can_take_keys(store / part, table, table_key):
             built = folder / table_key
             linked_copy(store / part, built)
             _write_keys(table, built, keys)
+        else:
+            built = _built({"tables": {table_key: table}}, part, store, folder)
+        _install(sdata, built, part, folder)
+
+
+def write_values(sdata: SpatialData, table_key: str, values: Touched) -> None:
+    """Write values of a table by their paths (``"obs/nimbus_som"``) to the store of `sdata`.
+
+    It is done as in :func:`write_table`, but single columns of ``obs`` are written, too; ``None``
+    removes what is there. The caller claimed the store before it read the table, so that its rows
+    are still those in the store.
+    """
+    store, part = Path(str(sdata.path)), f"tables/{table_key}"
+    with claimed(store), workshop(store) as folder:
+        built = folder / table_key
+        linked_copy(store / part, built)
+        write_touched(TablePlace(built, "", ""), values)
         _install(sdata, built, part, folder)
 
 
@@ -145,6 +163,20 @@ def _install(sdata: SpatialData, built: Path, part: str, folder: Path) -> None:
 
 def _require_group(store: Path, name: str) -> None:
     zarr.open_group(store, mode="r+", use_consolidated=False).require_group(name)
+
+
+def _can_take_keys(path: Path, table: AnnData, table_key: str) -> bool:
+    """Whether keys of `table` fit the table in the store; warns where that is another one."""
+    if not path.is_dir():
+        return False
+    if is_aligned(table, zarr.open_group(path, mode="r", use_consolidated=False)):
+        return True
+    warnings.warn(
+        f"table {table_key!r} ({table.n_obs} rows, {table.n_vars} columns) is written whole, in "
+        "place of the one in the store: that has other rows or columns, or another order of them",
+        stacklevel=3,
+    )
+    return False
 
 
 def _write_keys(table: AnnData, path: Path, keys: Mapping[str, str | Sequence[str]]) -> None:

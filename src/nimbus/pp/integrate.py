@@ -59,7 +59,8 @@ def integrate(  # noqa: PLR0913 - the public signature
     n_jobs
         Threads that read; an active :class:`distributed.Client` is used instead.
     write
-        Also write what was touched to the store of `sdata`.
+        Also write what was touched to the store of `sdata`; a table whose rows or columns are not
+        those in the store (it was filtered or sorted) takes the place of that one, with a warning.
     show_progress_bar
         Show the tiles that are done.
 
@@ -127,4 +128,5 @@ def integrate(  # noqa: PLR0913 - the public signature
         sdata.tables[table_key] = table
     table.layers[key_added] = values
     if write:
-        write_table(sdata, table_key, keys={"layers": [key_added]})
+        touched = None if target.table is None else {"layers": [key_added]}
+        write_table(sdata, table_key, keys=touched)

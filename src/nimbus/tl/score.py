@@ -114,7 +114,8 @@ def score(  # noqa: PLR0913 - the public signature
     resume
         Folder that keeps finished tiles, so that a killed run goes on where it was.
     write
-        Also write what was touched to the store of `sdata`.
+        Also write what was touched to the store of `sdata`; a table whose rows or columns are not
+        those in the store (it was filtered or sorted) takes the place of that one, with a warning.
     show_progress_bar
         Show what is done.
 
@@ -192,4 +193,4 @@ def score(  # noqa: PLR0913 - the public signature
     if write:
         for name in maps:
             write_image(sdata, name)
-        write_table(sdata, table_key, keys=touched)
+        write_table(sdata, table_key, keys=None if target.table is None else touched)
