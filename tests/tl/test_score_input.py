@@ -314,10 +314,21 @@ class TestIntensities:
         table = scores_of(one_field(np.full((1, 20, 20), 37), np.ones((20, 20), int)))
         np.testing.assert_allclose(table.var["nimbus_scale"], [37])
 
-    @pytest.mark.parametrize("scales", [{"m0": 0.0, "m1": 1.0}, {"m0": -2.0, "m1": 1.0}])
-    def test_given_scales_must_be_above_zero(self, scales):
-        with pytest.raises(ValueError, match="divisors above 0"):
-            scores_of(draw_sdata([(30, 30)]), scales=scales)
+    def test_what_normalize_returns_for_a_channel_without_signal_can_be_given(self):
+        image = draw_sdata([(30, 30)])["a_image"].to_numpy()
+        image[0] = 0
+        sdata = one_field(image, draw_labels((30, 30), n_cells=5, seed=1))
+        with pytest.warns(UserWarning, match="no signal"):
+            scales = nimbus.pp.normalize(sdata, model=brightness, show_progress_bar=False)
+        assert scales["m0"] == 0 < scales["m1"], "proves nothing: both have signal"
+        with pytest.warns(UserWarning, match=r"no signal in 'm0 \(a_image\)'.*scored as zeros"):
+            table = scores_of(sdata, scales=scales)
+        assert (table.layers["nimbus"][:, 0] <= 0.2 + 1e-6).all()
+
+    @pytest.mark.parametrize("scale", [-2.0, np.inf, np.nan])
+    def test_given_scales_must_be_divisors(self, scale):
+        with pytest.raises(ValueError, match=r"divisors above 0.*'a_image' has \{'m0'"):
+            scores_of(draw_sdata([(30, 30)]), scales={"m0": scale, "m1": 1.0})
 
     def test_a_missing_scale_is_named(self):
         with pytest.raises(ValueError, match="scale of image 'a_image' for channel 'm1'"):

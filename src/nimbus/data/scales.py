@@ -129,16 +129,19 @@ def given_scales(
     Raises
     ------
     ValueError
-        A channel without a scale, or a scale that is not above 0.
+        A channel without a scale, or a scale that is negative or not finite.
     """
     table: ScaleTable = {}
     for image, channels in images.items():
         own: Any = given.get(image, given)
         require_known(f"scale of image {image!r} for channel", channels, list(own))
         table[image] = {channel: float(own[channel]) for channel in channels}
-        wrong = {c: s for c, s in table[image].items() if not 0 < s < float("inf")}
+        wrong = {c: s for c, s in table[image].items() if not 0 <= s < float("inf")}
         if wrong:
-            raise ValueError(f"scales are divisors above 0; image {image!r} has {wrong}")
+            raise ValueError(
+                f"scales are divisors above 0, or 0 for a channel without signal; image {image!r} "
+                f"has {wrong}"
+            )
     return Scales(table, None)
 
 
