@@ -178,6 +178,38 @@ class TestGeometry:
         finest = scores_of(fine, scales=scales, scale="scale0", key_added="fine")
         np.testing.assert_allclose(finest.layers["fine"], expected.layers["nimbus"], atol=1e-6)
 
+    def test_cells_at_the_edge_of_an_odd_pyramid_keep_their_pixels(self):
+        labels = np.zeros((131, 131), dtype=np.int32)
+        labels[40:50, 40:50], labels[118:131, 20:30], labels[129:131, 60:80] = 3, 1, 2
+        image = np.random.default_rng(0).integers(1, 200, (1, 131, 131)).astype(np.float32)
+        placed = {"um": Scale([0.25, 0.25], axes=("x", "y"))}
+        plain, pyramid = (
+            SpatialData(
+                images={
+                    "a_image": Image2DModel.parse(
+                        image,
+                        dims=("c", "y", "x"),
+                        c_coords=["m0"],
+                        scale_factors=factors,
+                        transformations=placed,
+                    )
+                },
+                labels={
+                    "a_labels": Labels2DModel.parse(labels, dims=("y", "x"), transformations=placed)
+                },
+            )
+            for factors in (None, [2, 2])
+        )
+        expected, got = scores_of(plain), scores_of(pyramid)
+        assert got.uns["nimbus"]["fields"]["level"].tolist() == ["scale2"]
+        assert pyramid["a_image"]["scale2"]["image"].shape == (1, 32, 32), "proves nothing: 128"
+        assert expected.obs["area"].tolist() == [130, 40, 100]
+        np.testing.assert_array_equal(got.obs["instance_id"], expected.obs["instance_id"])
+        np.testing.assert_array_equal(got.obs["area"], expected.obs["area"])
+        np.testing.assert_allclose(got.obsm["spatial"], expected.obsm["spatial"])
+        assert np.isfinite(got.layers["nimbus"]).all()
+        assert np.isfinite(got.X).all()
+
     def test_an_unknown_pixel_size_is_refused_with_the_way_to_give_it(self):
         sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         with pytest.raises(

@@ -100,7 +100,14 @@ def place_field(
     if whole >= 1 and math.isclose(factor, whole, rel_tol=1e-6):
         factor = float(whole)
     axes = [
-        Axis(read[k], extents[1][k], factor, relation[k][0] / shrink, relation[k][1] / shrink)
+        Axis(
+            n_image=read[k],
+            n_labels=extents[1][k],
+            factor=factor,
+            label_size=relation[k][0] / shrink,
+            label_start=relation[k][1] / shrink,
+            rest=extents[0][k] / shrink - read[k],
+        )
         for k in (0, 1)
     ]
     return Placement(Grid(*axes), level, size_um, _affine(labels, system), system)
