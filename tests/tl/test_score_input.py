@@ -11,6 +11,7 @@ from spatialdata.transformations import Identity, Scale, Translation, set_transf
 
 import nimbus
 from nimbus.data.fields import Field, build_sdata
+from nimbus.data.part import placed_field
 from support.tissue import brightness, draw_image, draw_labels, draw_sdata
 
 QUIET = {"model": brightness, "tta": False, "show_progress_bar": False}
@@ -232,6 +233,43 @@ class TestGeometry:
         )
         table = scores_of(SpatialData(images={"i": image}, labels={"l": labels}))
         assert table.uns["nimbus"]["fields"]["pixel_size_um"].tolist() == [0.5]
+
+    @staticmethod
+    def in_systems(**sides):
+        """A field with an identity as "global", and systems with pixels of some sides."""
+        sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
+        placed = {"global": Identity()}
+        placed |= {name: Scale([side, side], axes=("x", "y")) for name, side in sides.items()}
+        for element in ("a_image", "a_labels"):
+            set_transformation(sdata[element], placed, set_all=True)
+        return sdata
+
+    def test_another_system_of_known_unit_tells_the_pixel_size(self):
+        sdata = self.in_systems(um=0.5, nowhere=3)
+        table = scores_of(sdata)
+        fields = table.uns["nimbus"]["fields"]
+        assert fields["pixel_size_um"].tolist() == [0.5]
+        assert fields["coordinate_system"].tolist() == ["global"]
+        assert table.obsm["spatial"].tolist() == [[10, 10]], "centroids are not in global"
+
+        sdata.attrs["nimbus_units"] = {"global": "micrometer"}
+        assert scores_of(sdata).uns["nimbus"]["fields"]["pixel_size_um"].tolist() == [1]
+
+    def test_systems_that_tell_different_pixel_sizes_are_named(self):
+        sdata = self.in_systems(um=0.5, microns=0.25)
+        with pytest.raises(
+            ValueError, match=r"0\.25 micrometres in 'microns', 0\.5 micrometres in 'um'.*coord"
+        ):
+            scores_of(sdata)
+        for options, size in (({"coordinate_system": "um"}, 0.5), ({"pixel_size": 2}, 2)):
+            table = scores_of(sdata, **options)
+            assert table.uns["nimbus"]["fields"]["pixel_size_um"].tolist() == [size]
+
+    def test_a_figure_whose_systems_tell_different_pixel_sizes_is_drawn_in_pixels(self):
+        ends = {"image_key": "a_image", "labels_key": "a_labels"}
+        ends |= {"coordinate_system": None, "pixel_size": None}
+        assert placed_field(self.in_systems(um=0.5), **ends).um_per_unit == 0.5
+        assert placed_field(self.in_systems(um=0.5, microns=0.25), **ends).um_per_unit is None
 
     def test_an_unusual_pixel_size_is_warned_of(self):
         with pytest.warns(UserWarning, match="50 micrometres, outside the usual range 0.1-4"):
