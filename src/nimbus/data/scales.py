@@ -9,7 +9,7 @@ from typing import Any
 
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import by_name, listed, require_known
 from nimbus._keys import Attrs
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
@@ -133,7 +133,8 @@ def given_scales(
     """
     table: ScaleTable = {}
     for image, channels in images.items():
-        own: Any = given.get(image, given)
+        of_image = given.get(image)  # a number where a channel has the name of the image
+        own: dict[str, Any] = by_name(of_image if isinstance(of_image, Mapping) else given)
         require_known(f"scale of image {image!r} for channel", channels, list(own))
         table[image] = {channel: float(own[channel]) for channel in channels}
         wrong = {c: s for c, s in table[image].items() if not 0 <= s < float("inf")}
