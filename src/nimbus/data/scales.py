@@ -1,16 +1,15 @@
-"""Scales of a data set: computed in one pass, kept in ``sdata.attrs``, found again."""
+"""Scales of a data set: computed in one pass over its pixels, or given."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from spatialdata import SpatialData
 
 from nimbus._check import by_name, listed, require_known
-from nimbus._keys import Attrs
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
 from nimbus.engine.histograms import ImagePass, channel_histograms
@@ -25,21 +24,40 @@ By = str | Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Scales and the rule they came from.
+    """Scales of one rule.
 
     Parameters
     ----------
     table
         Scale by image and channel.
     rule
-        The rule; ``None`` for scales that the user gave.
+        The rule.
+    pooled
+        Whether they were pooled over the data set, so that another image changes them.
     chosen
         Whether the user chose the quantile, so that it holds for every model.
     """
 
     table: ScaleTable
-    rule: ScaleRule | None
+    rule: ScaleRule
+    pooled: bool
     chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsedScales:
+    """Scales of a run.
+
+    Parameters
+    ----------
+    table
+        Scale by image and channel.
+    origin
+        ``"given"``, or the rules they came from.
+    """
+
+    table: ScaleTable
+    origin: str
 
 
 def compute_scales(
@@ -82,48 +100,26 @@ def compute_scales(
         passes, nan=nan, n_jobs=n_jobs, show_progress_bar=show_progress_bar
     )
     histograms = dict(zip(images, counted, strict=True))
-    return Scales(scales_from(histograms, rule, _batches(list(images), by)), rule)
+    table = scales_from(histograms, rule, _batches(list(images), by))
+    return Scales(table, rule, pooled=by == "dataset")
 
 
-def store_scales(sdata: SpatialData, scales: Scales) -> None:
-    """Keep scales in ``sdata.attrs["nimbus_scales"]``; survives writing and reading."""
-    rule = None if scales.rule is None else asdict(scales.rule)
-    sdata.attrs[Attrs.SCALES] = {"rule": rule, "chosen": scales.chosen, "scales": scales.table}
-
-
-def stored_scales(
-    sdata: SpatialData, images: Mapping[str, Sequence[str]], rule: ScaleRule
-) -> Scales | None:
-    """Stored scales that serve these images and this rule, or ``None``.
-
-    Scales whose quantile the user chose serve every model; others serve only models of the same
-    rule.
-    """
-    kept: Any = sdata.attrs.get(Attrs.SCALES)
-    if not isinstance(kept, Mapping):
-        return None
-    table = {image: dict(channels) for image, channels in kept["scales"].items()}
-    covered = all(c in table.get(image, {}) for image, names in images.items() for c in names)
-    if not covered:
-        return None
-    scales = Scales(table, ScaleRule(**kept["rule"]), chosen=bool(kept["chosen"]))
-    if not scales.chosen and scales.rule != rule:
-        warnings.warn(
-            f"stored scales follow {scales.rule}, but the model was trained with {rule}; computing "
-            "scales by the model's rule. To keep another rule, pass quantile= to "
-            "nimbus.pp.normalize",
-            stacklevel=3,
-        )
-        return None
-    return replace(
-        scales, table={i: {c: table[i][c] for c in names} for i, names in images.items()}
-    )
+def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -> UsedScales:
+    """Scales of these channels of these images, of several rules together."""
+    merged = {
+        (image, channel): scale
+        for one in passes
+        for image, own in one.table.items()
+        for channel, scale in own.items()
+    }
+    table = {image: {c: merged[image, c] for c in names} for image, names in images.items()}
+    return UsedScales(table, "; ".join(dict.fromkeys(repr(one.rule) for one in passes)))
 
 
 def given_scales(
     given: Mapping[str, float] | Mapping[str, Mapping[str, float]],
     images: Mapping[str, Sequence[str]],
-) -> Scales:
+) -> UsedScales:
     """Scales as the user gave them: ``{channel: divisor}`` or ``{image: {channel: divisor}}``.
 
     Raises
@@ -143,7 +139,7 @@ def given_scales(
                 f"scales are divisors above 0, or 0 for a channel without signal; image {image!r} "
                 f"has {wrong}"
             )
-    return Scales(table, None)
+    return UsedScales(table, "given")
 
 
 def warn_without_signal(table: ScaleTable) -> None:
