@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import re
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -11,6 +12,8 @@ import pandas as pd
 import pytest
 import tifffile
 from matplotlib.legend import Legend
+from spatialdata.models import Image2DModel
+from spatialdata.transformations import get_transformation
 
 import nimbus
 from nimbus.core.shards import open_shards
@@ -191,6 +194,96 @@ def test_one_name_as_text_is_that_name_and_not_its_letters(tissue, tmp_path, ver
 
     assert given == wanted
     assert given != verb(tissue, list(name), tmp_path / "letters"), "proves nothing"
+
+
+@pytest.fixture
+def numbered(tissue):
+    """Channels, markers and cell types that nobody named: SpatialData counts channels from 0."""
+    image = Image2DModel.parse(
+        tissue["fov0_image"].to_numpy(),
+        dims=("c", "y", "x"),
+        transformations=get_transformation(tissue["fov0_image"], get_all=True),
+    )
+    assert image.c.dtype.kind == "i", "proves nothing: the channels have names"
+    del tissue.images["fov0_image"]
+    tissue.images["fov0_image"] = image
+    table = tissue["table"]
+    table.var_names = ["0", "1", "2"]
+    table.obs["cell_type"] = [3, 4] * 4
+    return tissue
+
+
+def scored_by(sdata, scales):
+    nimbus.tl.score(sdata, scales=scales, model=lambda planes: planes[:, :1], tta=False)
+    return sdata["table"].var["nimbus_scale"].tolist()
+
+
+def overlaid(sdata, names):
+    axes = nimbus.pl.overlay(sdata, channel=names, layer="truth", show=False)
+    return [ax.get_title() for ax in axes]
+
+
+def called(sdata, threshold):
+    nimbus.tl.call(sdata["table"], layer="g", threshold=threshold)
+    return sdata["table"].layers["g_positive"].tolist()
+
+
+def gated(sdata, thresholds):
+    nimbus.pp.threshold_labels(sdata["table"], thresholds, layer="g")
+    return sdata["table"].layers["silver"].tolist()
+
+
+def weighted(sdata, weights):
+    sdata["table"].layers["nimbus"] = np.random.default_rng(0).random((8, 3), np.float32)
+    nimbus.tl.cluster(sdata["table"], weights=weights, grid=(2, 2), n_metaclusters=2)
+    return sdata["table"].obs["nimbus_som"].tolist()
+
+
+def silver_of_numbers(sdata, types):
+    matrix = pd.DataFrame({0: [1, 0], 1: [0, 1]}, index=[3, 4])
+    nimbus.pp.silver_labels(sdata, matrix, exclude_types=types)
+    return sdata["table"].layers["silver"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "wanted"),
+    [
+        (partial(scored, folder=None), 1, ["1"]),
+        (partial(scored, folder=None), [2, np.int64(0)], ["2", "0"]),
+        (partial(integrated, folder=None), 1, ["1"]),
+        (partial(normalized, folder=None), [0, 2], ["0", "2"]),
+        (scored_by, {0: 10.0, 1: 20.0, 2: 0.5}, {"0": 10.0, "1": 20.0, "2": 0.5}),
+        (
+            scored_by,
+            {"fov0_image": {0: 10.0, 1: 20.0, 2: 0.5}},
+            {"fov0_image": {"0": 10.0, "1": 20.0, "2": 0.5}},
+        ),
+        (overlaid, 0, ["0"]),
+        (overlaid, [0, 1], ["0", "1"]),
+        (called, {0: 0.9}, {"0": 0.9}),
+        (gated, {2: 0.9}, {"2": 0.9}),
+        (weighted, {1: 30.0}, {"1": 30.0}),
+        (silver_of_numbers, 3, ["3"]),
+        (silver_of_numbers, ["3"], ["3"]),
+    ],
+)
+def test_numbers_are_names_as_their_text(numbered, verb, given, wanted):
+    values = numbered["table"].layers["g"]
+    numbered["table"].layers["g"] = values / values.max()
+
+    assert verb(numbered, given) == verb(numbered, wanted)
+
+
+def test_types_that_are_numbers_are_left_out_by_number_or_text(numbered):
+    assert silver_of_numbers(numbered, ()) == [[1, 0, -1], [0, 1, -1]] * 4
+    assert silver_of_numbers(numbered, "3") == [[-1, -1, -1], [0, 1, -1]] * 4
+
+
+def test_a_scale_belongs_to_the_channel_that_is_called_as_the_image(tissue):
+    names = ["fov0_image", "C", "D"]
+    tissue.set_channel_names("fov0_image", names)
+    tissue["table"].var_names = names
+    assert scored_by(tissue, dict(zip(names, (5.0, 6.0, 7.0), strict=True))) == [5, 6, 7]
 
 
 def test_metaclusters_to_merge_are_not_taken_by_letter(tissue):

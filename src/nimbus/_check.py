@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
-Name = TypeVar("Name")
+Value = TypeVar("Value")
 
 
 def listed(names: Iterable[object], *, at_most: int = 12) -> str:
@@ -45,15 +45,32 @@ def unknown_name(what: str, given: str, there: Sequence[str]) -> str:
     return f"{what} {given!r} does not exist{hint}: {listed(there)}."
 
 
-def one_or_more(names: str | Iterable[Name]) -> list[Name | str]:
-    """A list of names, also of a single one: text is one name and not its letters.
+def one_or_more(names: object) -> list[str]:
+    """A list of names as text, also of a single one: text is one name and not its letters.
+
+    Channels that nobody named are numbers in SpatialData.
 
     Examples
     --------
     >>> one_or_more("CD3"), one_or_more(("CD3", "CD8"))
     (['CD3'], ['CD3', 'CD8'])
+    >>> one_or_more(0), one_or_more([0, 1])
+    (['0'], ['0', '1'])
     """
-    return [names] if isinstance(names, str) else list(names)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        return [str(names)]
+    return [str(name) for name in names]
+
+
+def by_name(values: Mapping[Any, Value]) -> dict[str, Value]:
+    """A mapping by name, whose names are text as those of :func:`one_or_more`.
+
+    Examples
+    --------
+    >>> by_name({0: 0.3, "CD3": 0.5})
+    {'0': 0.3, 'CD3': 0.5}
+    """
+    return {str(name): value for name, value in values.items()}
 
 
 def require_several(what: str, given: object) -> None:

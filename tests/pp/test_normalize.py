@@ -6,7 +6,9 @@ import spatialdata
 from spatialdata import SpatialData
 
 import nimbus
+from nimbus.core.scalerule import ScaleRule
 from nimbus.data.fields import Field, build_sdata
+from nimbus.data.storedscales import stored_scales
 from support.tissue import brightness, draw_sdata
 
 SHAPES = [(60, 70), (50, 91), (33, 47)]
@@ -48,8 +50,6 @@ def test_neither_chunks_nor_the_order_of_images_change_it():
 
 
 def test_the_rule_of_the_published_network_is_the_mean_of_positive_quantiles(monkeypatch):
-    from nimbus.core.scalerule import ScaleRule
-
     rule = ScaleRule(0.999, pixels="positive", pool="image_mean")
     monkeypatch.setattr("nimbus.engine.predictors.PAPER_RULE", rule)
     sdata = draw_sdata(SHAPES)
@@ -80,10 +80,116 @@ def test_scales_survive_the_store(tmp_path):
 def test_scales_of_another_models_rule_are_computed_anew_with_a_warning():
     sdata = draw_sdata(SHAPES[:1])
     nimbus.pp.normalize(sdata, **QUIET)
-    sdata.attrs["nimbus_scales"]["rule"]["quantile"] = 0.5
+    sdata.attrs["nimbus_scales"][0]["rule"]["quantile"] = 0.5
     with pytest.warns(UserWarning, match="stored scales follow"):
         nimbus.tl.score(sdata, tta=False, **QUIET)
-    assert sdata.attrs["nimbus_scales"]["rule"]["quantile"] == 0.9999
+    assert [one["rule"]["quantile"] for one in sdata.attrs["nimbus_scales"]] == [0.9999]
+
+
+def used(sdata):
+    """Scales by image and channel of the scores."""
+    frame = sdata["table"].uns["nimbus"]["scales"]
+    return {(i, c): s for i, c, s in frame.itertuples(index=False)}
+
+
+def test_a_second_call_keeps_the_scales_of_other_channels_and_images(tmp_path):
+    sdata = draw_sdata(SHAPES[:2])
+    first = nimbus.pp.normalize(sdata, quantile=0.9, **QUIET)
+    one = {"image_key": "a_image", "channels": "m0"}
+    second = nimbus.pp.normalize(sdata, quantile=0.5, **one, **QUIET)
+    assert second["m0"] != first["m0"], "proves nothing: both quantiles are the same"
+    sdata.write(tmp_path / "s.zarr")
+    sdata = spatialdata.read_zarr(tmp_path / "s.zarr")
+    nimbus.tl.score(sdata, tta=False, **QUIET)  # without a warning: each has a scale
+    expected = {(i, c): first[c] for i in ("a_image", "b_image") for c in ("m0", "m1")}
+    assert used(sdata) == expected | {("a_image", "m0"): second["m0"]}
+    rules = sdata["table"].uns["nimbus"]["scale_rule"]
+    assert rules.index("quantile=0.9,") < rules.index("; ") < rules.index("quantile=0.5,")
+
+
+def test_what_was_not_normalised_is_named_computed_by_the_models_rule_and_chosen_scales_stay():
+    sdata = draw_sdata(SHAPES[:2])
+    chosen = nimbus.pp.normalize(sdata, quantile=0.5, channels="m0", **QUIET)
+    with pytest.warns(UserWarning, match=r"no scale is stored for 'm1 \(a_image\)', 'm1 \(b_im"):
+        nimbus.tl.score(sdata, tta=False, **QUIET)
+    by_rule = np.quantile(pooled(sdata, 1).astype(np.float64), 0.9999)
+    got = used(sdata)
+    for image in ("a_image", "b_image"):
+        assert got[image, "m0"] == chosen["m0"]
+        np.testing.assert_allclose(got[image, "m1"], by_rule, rtol=1e-12)
+
+    nimbus.tl.score(sdata, tta=False, **QUIET)  # all are stored now
+    assert used(sdata) == got
+
+
+@pytest.mark.parametrize(
+    ("options", "stays"), [({}, False), ({"quantile": 0.5}, True), ({"by": "image"}, True)]
+)
+def test_an_image_that_is_added_later_is_named_and_changes_pooled_scales_alone(options, stays):
+    sdata = draw_sdata(SHAPES[:2])
+    b_image = sdata.images.pop("b_image")
+    nimbus.pp.normalize(sdata, **options, **QUIET)
+    before = stored_scales(sdata, {"a_image": ["m0"]}, ScaleRule(0.9999))
+    sdata.images["b_image"] = b_image
+    with pytest.warns(UserWarning, match=r"no scale is stored for 'm0 \(b_image\)'"):
+        nimbus.tl.score(sdata, tta=False, **QUIET)
+    got = used(sdata)
+    assert (got["a_image", "m0"] == before[0].table["a_image"]["m0"]) == stays
+    assert (got["a_image", "m0"] == got["b_image", "m0"]) == (not stays)
+
+
+def with_brighter(sdata, image, times):
+    other = sdata[image].copy(data=sdata[image].data * times)
+    del sdata.images[image]
+    sdata.images[image] = other
+
+
+def test_scales_of_an_image_that_was_replaced_are_computed_anew_with_a_warning(tmp_path):
+    sdata = draw_sdata(SHAPES[:2])
+    nimbus.pp.normalize(sdata, **QUIET)
+    sdata.write(tmp_path / "s.zarr")
+    sdata = spatialdata.read_zarr(tmp_path / "s.zarr")
+    nimbus.tl.score(sdata, tta=False, **QUIET)  # the same pixels: no warning
+    before = used(sdata)
+    with_brighter(sdata, "b_image", 3)
+    with pytest.warns(UserWarning, match="scales of 'b_image' come from other pixels.*anew"):
+        nimbus.tl.score(sdata, tta=False, **QUIET)
+    expected = nimbus.pp.normalize(SpatialData(images=dict(sdata.images)), **QUIET)
+    got = used(sdata)
+    assert {c: got["b_image", c] for c in expected} == expected
+    assert got["a_image", "m0"] == got["b_image", "m0"] != before["a_image", "m0"]
+
+
+def test_scales_of_a_chosen_quantile_stay_for_a_replaced_image_with_a_warning():
+    sdata = draw_sdata(SHAPES[:2])
+    chosen = nimbus.pp.normalize(sdata, quantile=0.9, **QUIET)
+    with_brighter(sdata, "b_image", 3)
+    with pytest.warns(UserWarning, match=r"'b_image' come from other.*nimbus\.pp\.normalize again"):
+        nimbus.tl.score(sdata, tta=False, **QUIET)
+    assert {used(sdata)["b_image", c] == s for c, s in chosen.items()} == {True}
+
+    anew = nimbus.pp.normalize(sdata, quantile=0.9, **QUIET)
+    nimbus.tl.score(sdata, tta=False, **QUIET)  # without a warning
+    assert used(sdata)["b_image", "m1"] == anew["m1"] != chosen["m1"]
+
+
+def test_further_channels_by_the_same_rule_have_the_scales_of_one_call_without_a_warning():
+    sdata, at_once = draw_sdata(SHAPES[:2]), draw_sdata(SHAPES[:2])
+    nimbus.tl.score(sdata, channels="m1", tta=False, **QUIET)
+    nimbus.tl.score(sdata, table_key="all", tta=False, **QUIET)
+    nimbus.tl.score(at_once, table_key="all", tta=False, **QUIET)
+    scales = [each["all"].var["nimbus_scale"].tolist() for each in (sdata, at_once)]
+    assert scales[0] == scales[1]
+
+
+def test_scales_of_a_store_that_knows_one_rule_are_read():
+    sdata = draw_sdata(SHAPES[:1])
+    scales = {"a_image": {"m0": 7.0, "m1": 8.0}}
+    rule = {"quantile": 0.5, "pixels": "all", "pool": "dataset"}
+    sdata.attrs["nimbus_scales"] = {"rule": rule, "chosen": True, "scales": scales}
+    anew = nimbus.pp.normalize(sdata, channels="m0", **QUIET)
+    nimbus.tl.score(sdata, tta=False, **QUIET)
+    assert used(sdata) == {("a_image", "m0"): anew["m0"], ("a_image", "m1"): 8}
 
 
 def test_a_channel_without_signal_has_scale_zero_and_a_warning():

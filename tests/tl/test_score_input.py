@@ -11,6 +11,7 @@ from spatialdata.transformations import Identity, Scale, Translation, set_transf
 
 import nimbus
 from nimbus.data.fields import Field, build_sdata
+from nimbus.data.part import placed_field
 from support.tissue import brightness, draw_image, draw_labels, draw_sdata
 
 QUIET = {"model": brightness, "tta": False, "show_progress_bar": False}
@@ -178,6 +179,38 @@ class TestGeometry:
         finest = scores_of(fine, scales=scales, scale="scale0", key_added="fine")
         np.testing.assert_allclose(finest.layers["fine"], expected.layers["nimbus"], atol=1e-6)
 
+    def test_cells_at_the_edge_of_an_odd_pyramid_keep_their_pixels(self):
+        labels = np.zeros((131, 131), dtype=np.int32)
+        labels[40:50, 40:50], labels[118:131, 20:30], labels[129:131, 60:80] = 3, 1, 2
+        image = np.random.default_rng(0).integers(1, 200, (1, 131, 131)).astype(np.float32)
+        placed = {"um": Scale([0.25, 0.25], axes=("x", "y"))}
+        plain, pyramid = (
+            SpatialData(
+                images={
+                    "a_image": Image2DModel.parse(
+                        image,
+                        dims=("c", "y", "x"),
+                        c_coords=["m0"],
+                        scale_factors=factors,
+                        transformations=placed,
+                    )
+                },
+                labels={
+                    "a_labels": Labels2DModel.parse(labels, dims=("y", "x"), transformations=placed)
+                },
+            )
+            for factors in (None, [2, 2])
+        )
+        expected, got = scores_of(plain), scores_of(pyramid)
+        assert got.uns["nimbus"]["fields"]["level"].tolist() == ["scale2"]
+        assert pyramid["a_image"]["scale2"]["image"].shape == (1, 32, 32), "proves nothing: 128"
+        assert expected.obs["area"].tolist() == [130, 40, 100]
+        np.testing.assert_array_equal(got.obs["instance_id"], expected.obs["instance_id"])
+        np.testing.assert_array_equal(got.obs["area"], expected.obs["area"])
+        np.testing.assert_allclose(got.obsm["spatial"], expected.obsm["spatial"])
+        assert np.isfinite(got.layers["nimbus"]).all()
+        assert np.isfinite(got.X).all()
+
     def test_an_unknown_pixel_size_is_refused_with_the_way_to_give_it(self):
         sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         with pytest.raises(
@@ -200,6 +233,43 @@ class TestGeometry:
         )
         table = scores_of(SpatialData(images={"i": image}, labels={"l": labels}))
         assert table.uns["nimbus"]["fields"]["pixel_size_um"].tolist() == [0.5]
+
+    @staticmethod
+    def in_systems(**sides):
+        """A field with an identity as "global", and systems with pixels of some sides."""
+        sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
+        placed = {"global": Identity()}
+        placed |= {name: Scale([side, side], axes=("x", "y")) for name, side in sides.items()}
+        for element in ("a_image", "a_labels"):
+            set_transformation(sdata[element], placed, set_all=True)
+        return sdata
+
+    def test_another_system_of_known_unit_tells_the_pixel_size(self):
+        sdata = self.in_systems(um=0.5, nowhere=3)
+        table = scores_of(sdata)
+        fields = table.uns["nimbus"]["fields"]
+        assert fields["pixel_size_um"].tolist() == [0.5]
+        assert fields["coordinate_system"].tolist() == ["global"]
+        assert table.obsm["spatial"].tolist() == [[10, 10]], "centroids are not in global"
+
+        sdata.attrs["nimbus_units"] = {"global": "micrometer"}
+        assert scores_of(sdata).uns["nimbus"]["fields"]["pixel_size_um"].tolist() == [1]
+
+    def test_systems_that_tell_different_pixel_sizes_are_named(self):
+        sdata = self.in_systems(um=0.5, microns=0.25)
+        with pytest.raises(
+            ValueError, match=r"0\.25 micrometres in 'microns', 0\.5 micrometres in 'um'.*coord"
+        ):
+            scores_of(sdata)
+        for options, size in (({"coordinate_system": "um"}, 0.5), ({"pixel_size": 2}, 2)):
+            table = scores_of(sdata, **options)
+            assert table.uns["nimbus"]["fields"]["pixel_size_um"].tolist() == [size]
+
+    def test_a_figure_whose_systems_tell_different_pixel_sizes_is_drawn_in_pixels(self):
+        ends = {"image_key": "a_image", "labels_key": "a_labels"}
+        ends |= {"coordinate_system": None, "pixel_size": None}
+        assert placed_field(self.in_systems(um=0.5), **ends).um_per_unit == 0.5
+        assert placed_field(self.in_systems(um=0.5, microns=0.25), **ends).um_per_unit is None
 
     def test_an_unusual_pixel_size_is_warned_of(self):
         with pytest.warns(UserWarning, match="50 micrometres, outside the usual range 0.1-4"):
@@ -314,10 +384,21 @@ class TestIntensities:
         table = scores_of(one_field(np.full((1, 20, 20), 37), np.ones((20, 20), int)))
         np.testing.assert_allclose(table.var["nimbus_scale"], [37])
 
-    @pytest.mark.parametrize("scales", [{"m0": 0.0, "m1": 1.0}, {"m0": -2.0, "m1": 1.0}])
-    def test_given_scales_must_be_above_zero(self, scales):
-        with pytest.raises(ValueError, match="divisors above 0"):
-            scores_of(draw_sdata([(30, 30)]), scales=scales)
+    def test_what_normalize_returns_for_a_channel_without_signal_can_be_given(self):
+        image = draw_sdata([(30, 30)])["a_image"].to_numpy()
+        image[0] = 0
+        sdata = one_field(image, draw_labels((30, 30), n_cells=5, seed=1))
+        with pytest.warns(UserWarning, match="no signal"):
+            scales = nimbus.pp.normalize(sdata, model=brightness, show_progress_bar=False)
+        assert scales["m0"] == 0 < scales["m1"], "proves nothing: both have signal"
+        with pytest.warns(UserWarning, match=r"no signal in 'm0 \(a_image\)'.*scored as zeros"):
+            table = scores_of(sdata, scales=scales)
+        assert (table.layers["nimbus"][:, 0] <= 0.2 + 1e-6).all()
+
+    @pytest.mark.parametrize("scale", [-2.0, np.inf, np.nan])
+    def test_given_scales_must_be_divisors(self, scale):
+        with pytest.raises(ValueError, match=r"divisors above 0.*'a_image' has \{'m0'"):
+            scores_of(draw_sdata([(30, 30)]), scales={"m0": scale, "m1": 1.0})
 
     def test_a_missing_scale_is_named(self):
         with pytest.raises(ValueError, match="scale of image 'a_image' for channel 'm1'"):

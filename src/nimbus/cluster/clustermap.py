@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nimbus._check import one_or_more, unknown_name
+from nimbus._check import unknown_name
 
 from .edits import (
     Assign,
@@ -125,7 +125,8 @@ class ClusterMap:
 
     def merge(self, metaclusters: str | Iterable[int | str]) -> ClusterMap:
         """Put metaclusters together; the first keeps its number, name and colour."""
-        return self.edit(Merge(tuple(self.number(m) for m in one_or_more(metaclusters))))
+        several = [metaclusters] if isinstance(metaclusters, str) else metaclusters
+        return self.edit(Merge(tuple(self.number(one) for one in several)))
 
     def split(
         self, nodes: Iterable[int], *, name: str | None = None, color: str | None = None

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nimbus._types import FloatArray, IntArray
+from nimbus._types import BoolArray, FloatArray, IntArray
 
 _ROUNDING = 1e-6
 """A network pixel counts only if more than this part of it lies in the image."""
@@ -41,6 +41,9 @@ class Axis:
         Size of a label pixel, in image pixels.
     label_start
         Where the first label pixel begins, in image pixels.
+    rest
+        How much of the image lies past its last pixel, in image pixels: a coarse level of an odd
+        size leaves out what fills no pixel. It belongs to the last pixel.
 
     Examples
     --------
@@ -58,6 +61,7 @@ class Axis:
     factor: float
     label_size: float = 1.0
     label_start: float = 0.0
+    rest: float = 0.0
 
     @property
     def n_network(self) -> int:
@@ -76,13 +80,13 @@ class Axis:
         """
         centre = self._label_centres(start, stop)
         index = np.floor(centre / self.factor + _ROUNDING).astype(np.int64)
-        inside = (centre >= 0) & (centre < self.n_image)
-        return np.where(inside, np.minimum(index, self.n_network - 1), OUTSIDE)
+        return np.where(self._on_image(centre), np.minimum(index, self.n_network - 1), OUTSIDE)
 
     def labels_of_network(self, start: int, stop: int) -> tuple[int, int]:
         """First and last+1 label pixel whose nearest network pixel is in ``start <= k < stop``."""
+        end = self.n_image + self.rest if stop >= self.n_network else stop * self.factor
         low = (start * self.factor - self.label_start) / self.label_size - 2
-        high = (stop * self.factor - self.label_start) / self.label_size + 2
+        high = (end - self.label_start) / self.label_size + 2
         first = min(max(math.floor(low), 0), self.n_labels)
         last = max(min(math.ceil(high), self.n_labels), first)
         network = self.network_of_labels(first, last)
@@ -113,18 +117,28 @@ class Axis:
         are left out. A mean over places is the mean over the area.
         """
         if self.label_size <= 1:
-            place = np.arange(start, stop)
-            image = np.floor(self._label_centres(start, stop) + _ROUNDING).astype(np.int64)
-            inside = (image >= 0) & (image < self.n_image)
-            return place[inside], image[inside]
-        edges = self.label_start + np.array([start, stop]) * self.label_size
-        first, last = np.clip(np.round(edges).astype(np.int64), 0, self.n_image)
-        image = np.arange(first, last)
-        place = np.floor((image + 0.5 - self.label_start) / self.label_size).astype(np.int64)
-        return place, image
+            centre = self._label_centres(start, stop)
+            inside = self._on_image(centre)
+            label = np.arange(start, stop)[inside]
+            image = np.floor(centre[inside] + _ROUNDING).astype(np.int64)
+        else:  # the rest counts as one more image pixel, where the image covers its centre
+            n_places = _first_centre(np.array(self.n_image + self.rest))
+            edges = self.label_start + np.array([start, stop]) * self.label_size
+            image = np.arange(*np.clip(_first_centre(edges), 0, n_places))
+            label = np.floor((image + 0.5 - self.label_start) / self.label_size + _ROUNDING)
+        return label.astype(np.int64), np.minimum(image, self.n_image - 1)
+
+    def _on_image(self, centre: FloatArray) -> BoolArray:
+        return (centre >= -_ROUNDING) & (centre < self.n_image + self.rest - _ROUNDING)
 
     def _label_centres(self, start: int, stop: int) -> FloatArray:
         return self.label_start + (np.arange(start, stop) + 0.5) * self.label_size
+
+
+def _first_centre(edge: FloatArray) -> IntArray:
+    """First pixel whose centre does not lie before an edge."""
+    first: IntArray = np.ceil(edge - 0.5 - _ROUNDING).astype(np.int64)
+    return first
 
 
 @dataclass(frozen=True, slots=True)

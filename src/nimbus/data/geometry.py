@@ -100,7 +100,14 @@ def place_field(
     if whole >= 1 and math.isclose(factor, whole, rel_tol=1e-6):
         factor = float(whole)
     axes = [
-        Axis(read[k], extents[1][k], factor, relation[k][0] / shrink, relation[k][1] / shrink)
+        Axis(
+            n_image=read[k],
+            n_labels=extents[1][k],
+            factor=factor,
+            label_size=relation[k][0] / shrink,
+            label_start=relation[k][1] / shrink,
+            rest=extents[0][k] / shrink - read[k],
+        )
         for k in (0, 1)
     ]
     return Placement(Grid(*axes), level, size_um, _affine(labels, system), system)
@@ -132,24 +139,20 @@ def common_system(
 
 
 def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float | None) -> float:
-    """Side of a pixel of an image in micrometres: as given, else from its transformation.
+    """Side of a pixel of an image in micrometres: as given, else from its transformations.
 
     The unit of a coordinate system is known if its name is one (``"um"``, ``"microns"``, ...) or
-    ``sdata.attrs["nimbus_units"]`` says so, as :func:`nimbus.io.read_fovs` writes it.
+    ``sdata.attrs["nimbus_units"]`` says so, as :func:`nimbus.io.read_fovs` writes it. Where that of
+    `system` is not, other systems of the image tell the size.
 
     Raises
     ------
     ValueError
-        It is unknown, not between 0.001 and 100, or differs between x and y.
+        It is unknown, not between 0.001 and 100, or differs between x and y or between systems.
     """
     size = known_pixel_size_um(sdata, image_key, system) if given is None else float(given)
     if size is None:
-        raise ValueError(
-            f"the pixel size of image {image_key!r} is unknown: its coordinate system {system!r} "
-            "has no unit. Pass pixel_size= in micrometres per pixel (0.5 for most 20x scans, 1.0 "
-            f"for IMC), or note the unit: sdata.attrs['{Attrs.UNITS}'] = "
-            f"{{{system!r}: '{MICROMETER}'}}"
-        )
+        raise ValueError(_unknown_size(sdata, image_key, system))
     if not (math.isfinite(size) and size > 0):
         raise ValueError(f"pixel_size must be a number above 0 (micrometres), not {size}")
     if not _POSSIBLE_UM[0] <= size <= _POSSIBLE_UM[1]:
@@ -211,19 +214,55 @@ def _shrink(image: DataTree, scale: str | None) -> float:
 
 
 def known_pixel_size_um(sdata: SpatialData, image_key: str, system: str) -> float | None:
-    """Side of a pixel of an image from its transformation; ``None`` where the unit is unknown."""
-    units = sdata.attrs.get(Attrs.UNITS, {})
-    unit = units.get(system) if isinstance(units, Mapping) else None
-    if unit not in _MICROMETER_NAMES and system.lower() not in _MICROMETER_NAMES:
+    """Side of a pixel of an image from its transformations.
+
+    ``None`` where no unit is known, or where systems other than `system` tell different sizes.
+    """
+    sizes = list(_known_sizes_um(sdata, image_key, system).values())
+    if not sizes or max(sizes) > min(sizes) * (1 + _TOLERANCE):
         return None
-    matrix = _affine(sdata.images[image_key], system)[:2, :2]
-    sides = np.sqrt((matrix**2).sum(axis=0))
+    return sizes[0]
+
+
+def _known_sizes_um(sdata: SpatialData, image_key: str, system: str) -> dict[str, float]:
+    """By system of known unit; of `system` alone where its unit is known."""
+    units = sdata.attrs.get(Attrs.UNITS, {})
+    image = sdata.images[image_key]
+    known = [
+        name
+        for name in sorted(get_transformation(image, get_all=True))
+        if name.lower() in _MICROMETER_NAMES
+        or (isinstance(units, Mapping) and units.get(name) in _MICROMETER_NAMES)
+    ]
+    asked = [system] if system in known else known
+    return {name: _square_side(_affine(image, name), image_key) for name in asked}
+
+
+def _square_side(affine: NDArray[np.float64], image_key: str) -> float:
+    sides = np.sqrt((affine[:2, :2] ** 2).sum(axis=0))
     if not math.isclose(sides[0], sides[1], rel_tol=0.01):
         raise ValueError(
             f"image {image_key!r} has pixels of {sides[0]:g} x {sides[1]:g} micrometres (x, y); "
             "nimbus needs square pixels: resample the image first"
         )
     return float(sides.mean())
+
+
+def _unknown_size(sdata: SpatialData, image_key: str, system: str) -> str:
+    """Sentence for a pixel size that no system tells, or several tell differently."""
+    start = f"the pixel size of image {image_key!r} is unknown: its coordinate system {system!r}"
+    sizes = _known_sizes_um(sdata, image_key, system)
+    if sizes:
+        told = ", ".join(f"{size:g} micrometres in {name!r}" for name, size in sizes.items())
+        return (
+            f"{start} has no unit, and others tell different sizes: {told}. Pass one of them as "
+            "coordinate_system=, or pixel_size= in micrometres per pixel"
+        )
+    return (
+        f"{start} has no unit. Pass pixel_size= in micrometres per pixel (0.5 for most 20x scans, "
+        f"1.0 for IMC), or note the unit: sdata.attrs['{Attrs.UNITS}'] = "
+        f"{{{system!r}: '{MICROMETER}'}}"
+    )
 
 
 def _affine(element: DataArray | DataTree, system: str) -> NDArray[np.float64]:

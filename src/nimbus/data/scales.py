@@ -1,18 +1,18 @@
-"""Scales of a data set: computed in one pass, kept in ``sdata.attrs``, found again."""
+"""Scales of a data set: computed in one pass over its pixels, or given."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
-from nimbus._keys import Attrs
+from nimbus._check import by_name, listed, require_known
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
+from nimbus.engine.content import content_hash
 from nimbus.engine.histograms import ImagePass, channel_histograms
 from nimbus.engine.pixels import laid_out
 from nimbus.engine.source import NanRule
@@ -25,21 +25,43 @@ By = str | Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Scales and the rule they came from.
+    """Scales of one rule.
 
     Parameters
     ----------
     table
         Scale by image and channel.
     rule
-        The rule; ``None`` for scales that the user gave.
+        The rule.
+    pooled
+        Whether they were pooled over the data set, so that another image changes them.
     chosen
         Whether the user chose the quantile, so that it holds for every model.
+    content
+        By image what :func:`image_content` said of the pixels.
     """
 
     table: ScaleTable
-    rule: ScaleRule | None
+    rule: ScaleRule
+    pooled: bool
     chosen: bool = False
+    content: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedScales:
+    """Scales of a run.
+
+    Parameters
+    ----------
+    table
+        Scale by image and channel.
+    origin
+        ``"given"``, or the rules they came from.
+    """
+
+    table: ScaleTable
+    origin: str
 
 
 def compute_scales(
@@ -82,64 +104,53 @@ def compute_scales(
         passes, nan=nan, n_jobs=n_jobs, show_progress_bar=show_progress_bar
     )
     histograms = dict(zip(images, counted, strict=True))
-    return Scales(scales_from(histograms, rule, _batches(list(images), by)), rule)
+    table = scales_from(histograms, rule, _batches(list(images), by))
+    content = {image: image_content(sdata, image) for image in images}
+    return Scales(table, rule, pooled=by == "dataset", content=content)
 
 
-def store_scales(sdata: SpatialData, scales: Scales) -> None:
-    """Keep scales in ``sdata.attrs["nimbus_scales"]``; survives writing and reading."""
-    rule = None if scales.rule is None else asdict(scales.rule)
-    sdata.attrs[Attrs.SCALES] = {"rule": rule, "chosen": scales.chosen, "scales": scales.table}
+def image_content(sdata: SpatialData, image_key: str) -> str:
+    """Shape, type and hash of a sample of the pixels of an image, to tell it from another."""
+    array = element_array(sdata.images[image_key])
+    return f"{array.shape} {array.dtype} {content_hash(array, name=image_key)}"
 
 
-def stored_scales(
-    sdata: SpatialData, images: Mapping[str, Sequence[str]], rule: ScaleRule
-) -> Scales | None:
-    """Stored scales that serve these images and this rule, or ``None``.
-
-    Scales whose quantile the user chose serve every model; others serve only models of the same
-    rule.
-    """
-    kept: Any = sdata.attrs.get(Attrs.SCALES)
-    if not isinstance(kept, Mapping):
-        return None
-    table = {image: dict(channels) for image, channels in kept["scales"].items()}
-    covered = all(c in table.get(image, {}) for image, names in images.items() for c in names)
-    if not covered:
-        return None
-    scales = Scales(table, ScaleRule(**kept["rule"]), chosen=bool(kept["chosen"]))
-    if not scales.chosen and scales.rule != rule:
-        warnings.warn(
-            f"stored scales follow {scales.rule}, but the model was trained with {rule}; computing "
-            "scales by the model's rule. To keep another rule, pass quantile= to "
-            "nimbus.pp.normalize",
-            stacklevel=3,
-        )
-        return None
-    return replace(
-        scales, table={i: {c: table[i][c] for c in names} for i, names in images.items()}
-    )
+def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -> UsedScales:
+    """Scales of these channels of these images, of several rules together."""
+    merged = {
+        (image, channel): scale
+        for one in passes
+        for image, own in one.table.items()
+        for channel, scale in own.items()
+    }
+    table = {image: {c: merged[image, c] for c in names} for image, names in images.items()}
+    return UsedScales(table, "; ".join(dict.fromkeys(repr(one.rule) for one in passes)))
 
 
 def given_scales(
     given: Mapping[str, float] | Mapping[str, Mapping[str, float]],
     images: Mapping[str, Sequence[str]],
-) -> Scales:
+) -> UsedScales:
     """Scales as the user gave them: ``{channel: divisor}`` or ``{image: {channel: divisor}}``.
 
     Raises
     ------
     ValueError
-        A channel without a scale, or a scale that is not above 0.
+        A channel without a scale, or a scale that is negative or not finite.
     """
     table: ScaleTable = {}
     for image, channels in images.items():
-        own: Any = given.get(image, given)
+        of_image = given.get(image)  # a number where a channel has the name of the image
+        own: dict[str, Any] = by_name(of_image if isinstance(of_image, Mapping) else given)
         require_known(f"scale of image {image!r} for channel", channels, list(own))
         table[image] = {channel: float(own[channel]) for channel in channels}
-        wrong = {c: s for c, s in table[image].items() if not 0 < s < float("inf")}
+        wrong = {c: s for c, s in table[image].items() if not 0 <= s < float("inf")}
         if wrong:
-            raise ValueError(f"scales are divisors above 0; image {image!r} has {wrong}")
-    return Scales(table, None)
+            raise ValueError(
+                f"scales are divisors above 0, or 0 for a channel without signal; image {image!r} "
+                f"has {wrong}"
+            )
+    return UsedScales(table, "given")
 
 
 def warn_without_signal(table: ScaleTable) -> None:

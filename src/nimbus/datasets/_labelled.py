@@ -15,8 +15,9 @@ from spatialdata import SpatialData
 from nimbus._check import listed, require_known
 from nimbus.core.scalerule import ScaleRule
 from nimbus.data.layers import layer_names, layer_values
-from nimbus.data.scales import Scales, compute_scales, given_scales, stored_scales
+from nimbus.data.scales import UsedScales, compute_scales, given_scales, used_scales
 from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
+from nimbus.data.storedscales import lacking, stored_scales
 from nimbus.data.tables import region_rows
 from nimbus.data.targets import find_target
 from nimbus.engine.content import content_hash
@@ -115,22 +116,23 @@ def open_labelled(name: str, sdata: SpatialData, asked: Asked) -> list[GroupedFi
     ]
 
 
-def _scales(sdata: SpatialData, panels: Mapping[str, Sequence[str]], asked: Asked) -> Scales:
-    """The scales to use: given, else stored by the same rule, else computed by it."""
+def _scales(sdata: SpatialData, panels: Mapping[str, Sequence[str]], asked: Asked) -> UsedScales:
+    """The scales to use: given, else stored by the same rule; what is lacking is computed by it."""
     if asked.scales is not None:
         return given_scales(asked.scales, panels)
-    stored = stored_scales(sdata, panels, asked.rule)
-    if stored is not None:
-        return stored
-    return compute_scales(
-        sdata,
-        panels,
-        asked.rule,
-        by="dataset",
-        nan=asked.nan,
-        n_jobs=asked.n_jobs,
-        show_progress_bar=asked.show_progress_bar,
-    )
+    scales = stored_scales(sdata, panels, asked.rule)
+    if missing := lacking(panels, scales):
+        computed = compute_scales(
+            sdata,
+            missing,
+            asked.rule,
+            by="dataset",
+            nan=asked.nan,
+            n_jobs=asked.n_jobs,
+            show_progress_bar=asked.show_progress_bar,
+        )
+        scales.append(computed)
+    return used_scales(scales, panels)
 
 
 def _checked_labels(table: AnnData, layer: str) -> NDArray[np.int8]:

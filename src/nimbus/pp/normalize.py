@@ -10,7 +10,8 @@ from spatialdata import SpatialData
 from nimbus._check import one_or_more, require_known
 from nimbus.core.scalerule import ScaleRule
 from nimbus.data.elements import channel_names, image_names, require_sdata
-from nimbus.data.scales import By, compute_scales, store_scales, warn_without_signal
+from nimbus.data.scales import By, compute_scales, warn_without_signal
+from nimbus.data.storedscales import store_scales
 from nimbus.engine.predictors import Model, describe_model
 from nimbus.engine.run import default_jobs
 from nimbus.engine.source import NanRule, require_nan_rule
@@ -32,7 +33,8 @@ def normalize(  # noqa: PLR0913 - the public signature
 
     A channel is divided by its scale and clipped to [0, 1] before the network sees it. Which
     number that is belongs to the model and stands in its card. :func:`nimbus.tl.score` uses the
-    stored scales, or computes them when they are missing.
+    stored scales, and computes those that are missing over the images that it scores. What was
+    stored of other images and channels stays.
 
     Parameters
     ----------

@@ -171,9 +171,9 @@ def _labels(
     exclude_markers: str | Sequence[str],
     exclude_types: str | Sequence[str],
 ) -> NDArray[np.int8]:
-    names = types.astype(object).where(types.notna(), None)
-    found = [str(name) for name in names.dropna().unique()]
+    names = types.astype(object).map(str, na_action="ignore")
     gone = one_or_more(exclude_types)
+    found = names.dropna().unique()
     require_known("cell type", gone, list(dict.fromkeys([*matrix.cell_types, *found])))
     names = names.where(~names.isin(gone), None)
     shown = set(one_or_more(exclude_markers)) & set(matrix.markers)

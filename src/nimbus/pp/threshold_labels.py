@@ -11,7 +11,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import by_name, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.tables import table_of
@@ -72,8 +72,9 @@ def threshold_labels(
     markers = marker_names(table)
     if not thresholds:
         raise ValueError("thresholds is empty; give {marker: threshold} for at least one marker")
-    require_known("marker", thresholds, markers)
-    cuts = {name: _cut(name, given) for name, given in thresholds.items()}
+    given = by_name(thresholds)
+    require_known("marker", given, markers)
+    cuts = {name: _cut(name, cut) for name, cut in given.items()}
     labels = undefined_labels(table)
     values = values_of(table, layer, list(cuts))
     for k, (name, (low, high)) in enumerate(cuts.items()):

@@ -13,7 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, one_or_more, require_known
+from nimbus._check import by_name, listed, one_or_more, require_known
 from nimbus._keys import Obs
 from nimbus._types import BoolArray
 from nimbus.cluster.rows import ArrayRows, Rows
@@ -91,7 +91,7 @@ class ClusterInput:
         ValueError
             An unknown marker, a negative weight, or none above 0.
         """
-        given = dict(weights or {})
+        given = by_name(weights or {})
         require_known("marker", given, self.markers)
         scale = np.array([given.get(name, 1.0) for name in self.markers], dtype=np.float64)
         if not (np.isfinite(scale) & (scale >= 0)).all() or not scale.any():

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from spatialdata import SpatialData
 
 from nimbus.data.scales import (
-    Scales,
+    UsedScales,
     compute_scales,
     given_scales,
-    store_scales,
-    stored_scales,
+    used_scales,
     warn_without_signal,
 )
 from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
+from nimbus.data.storedscales import lacking, store_scales, stored_scales
 from nimbus.engine.predict import Aggregate
 from nimbus.engine.predictors import (
     DescribedModel,
@@ -56,7 +56,7 @@ class Prepared:
 
     settings: Settings
     described: DescribedModel
-    scales: Scales
+    scales: UsedScales
     fields: Mapping[str, OpenField]
     device: str
 
@@ -126,22 +126,22 @@ def _scales(
     given: GivenScales | None,
     n_jobs: int,
     show_progress_bar: bool,
-) -> Scales:
-    """The scales to use: given, else stored, else computed by the model's rule and stored."""
+) -> UsedScales:
+    """The scales to use: given, else stored; what is lacking is computed and stored."""
     panels = wanted_channels(sdata, request)
     if given is not None:
         return given_scales(given, panels)
     scales = stored_scales(sdata, panels, card.scale)
-    if scales is not None:
-        return scales
-    scales = compute_scales(
-        sdata,
-        panels,
-        card.scale,
-        by="dataset",
-        nan=request.nan,
-        n_jobs=n_jobs,
-        show_progress_bar=show_progress_bar,
-    )
-    store_scales(sdata, scales)
-    return scales
+    if missing := lacking(panels, scales):
+        computed = compute_scales(
+            sdata,
+            missing,
+            card.scale,
+            by="dataset",
+            nan=request.nan,
+            n_jobs=n_jobs,
+            show_progress_bar=show_progress_bar,
+        )
+        store_scales(sdata, computed)
+        scales.append(computed)
+    return used_scales(scales, panels)

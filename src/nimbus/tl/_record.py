@@ -99,7 +99,7 @@ def write_scores(
         "aggregate": run.aggregate,
         "n_views": 8 if run.settings.tta else 1,
         "precision": run.settings.precision,
-        "scale_rule": "given" if run.scales.rule is None else repr(run.scales.rule),
+        "scale_rule": run.scales.origin,
         "scales": _long(run.scales.table),
         "fields": _field_table(scored.fields),
     }

@@ -8,7 +8,7 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, require_known
+from nimbus._check import by_name, listed, require_known
 from nimbus._keys import Suffix
 
 DEFAULT = 0.5
@@ -35,7 +35,9 @@ def thresholds_of(table: AnnData, threshold: Threshold, layer: str) -> NDArray[n
     if isinstance(threshold, str):
         return calibrated_values(table, threshold, Suffix.THRESHOLD, layer)
     markers = [str(name) for name in table.var_names]
-    given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(markers, threshold)
+    if not isinstance(threshold, Mapping):
+        return np.full(len(markers), threshold, dtype=np.float64)
+    given = by_name(threshold)
     require_known("marker", given, markers)
     return np.array([given.get(name, DEFAULT) for name in markers], dtype=np.float64)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed, one_or_more, require_known, require_once, unknown_name
+from nimbus._check import by_name, listed, one_or_more, require_known, require_once, unknown_name
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import Look, ScoreSurvey
 from nimbus.cluster.rows import gather
@@ -236,8 +236,9 @@ def _cuts(table: AnnData, threshold: Threshold, given: ClusterInput) -> NDArray[
     return np.asarray(cut)
 
 
-def _shares(given: Mapping[str, float], found: TypeInput) -> dict[str, float]:
+def _shares(priors: Mapping[str, float], found: TypeInput) -> dict[str, float]:
     """Shares by the names of `found`, in which equal types are one."""
+    given = by_name(priors)
     silent = {name for one in found.overlaps if one.kind == "silent" for name in one.names}
     joined = {OR.join(one.names): one.names for one in found.overlaps if one.kind == "same"}
     parts = {name: joined.get(name, (name,)) for name in found.rules.names}
@@ -248,7 +249,7 @@ def _shares(given: Mapping[str, float], found: TypeInput) -> dict[str, float]:
         raise ValueError(f"priors= must hold every cell type; these are missing: {listed(missing)}")
     values = np.array(list(given.values()), dtype=np.float64)
     if not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError(f"priors are shares above 0, not {dict(given)}")
+        raise ValueError(f"priors are shares above 0, not {given}")
     shares = {name: sum(given[one] for one in names) for name, names in parts.items()}
     return shares | {name: given[name] for name in (UNASSIGNED,) if name in given}
 

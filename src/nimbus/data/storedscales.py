@@ -1,0 +1,134 @@
+"""Scales of a data set, kept in ``sdata.attrs`` and found again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from spatialdata import SpatialData
+
+from nimbus._check import listed
+from nimbus._keys import Attrs
+from nimbus.core.scalerule import ScaleRule
+
+from .scales import Scales, image_content
+
+Panels = Mapping[str, Collection[str]]
+"""Channels by image."""
+
+_ANEW = "come from other pixels than these images have now; computing them anew"
+
+_KEPT = (
+    "come from other pixels than these images have now; they are used, because their quantile was "
+    "chosen: run nimbus.pp.normalize again if the images were replaced"
+)
+
+
+def store_scales(sdata: SpatialData, scales: Scales) -> None:
+    """Keep scales in ``sdata.attrs["nimbus_scales"]``; those of other channels and images stay.
+
+    The attribute is a list: an entry for each pass, which has a rule of its own.
+    """
+    older = [_without(one, scales.table) for one in _kept(sdata)]
+    sdata.attrs[Attrs.SCALES] = [asdict(one) for one in [*older, scales] if one.table]
+
+
+def stored_scales(sdata: SpatialData, images: Panels, rule: ScaleRule) -> list[Scales]:
+    """Stored scales that serve these images and this rule.
+
+    Scales whose quantile the user chose serve every model; others serve only models of the same
+    rule. Those pooled over the data set give way, unless chosen, where an image lacks the channel:
+    with that image the pool is another. Those of images that were replaced since do not serve,
+    unless chosen.
+
+    Warns
+    -----
+    UserWarning
+        Scales of another rule or of other pixels; channels that lack one, where the user chose
+        those of others or scales give way.
+    """
+    every = _kept(sdata)
+    here = [_only(one, images) for one in every]
+    serving = [one for one in here if one.chosen or one.rule == rule]
+    serving = _of_these_pixels(sdata, serving)
+    anew = {channel for names in lacking(images, serving).values() for channel in names}
+    pooled_anew = dict.fromkeys(images, anew)
+    found = [
+        _without(one, pooled_anew) if one.pooled and not one.chosen else one for one in serving
+    ]
+    _warn_of_other_rules(here, rule)
+    if found != serving or any(one.chosen or not one.pooled for one in every):
+        _warn_of_lack(lacking(images, here), rule)
+    return found
+
+
+def lacking(images: Panels, stored: Sequence[Scales]) -> dict[str, list[str]]:
+    """Channels by image that have no scale; without images that have all."""
+    there = {(i, c) for one in stored for i, own in one.table.items() for c in own}
+    lack = {i: [c for c in names if (i, c) not in there] for i, names in images.items()}
+    return {image: names for image, names in lack.items() if names}
+
+
+def _of_these_pixels(sdata: SpatialData, stored: Sequence[Scales]) -> list[Scales]:
+    """Without those of images that were replaced since; chosen ones stay."""
+    now = {i: image_content(sdata, i) for i in sorted({i for one in stored for i in one.content})}
+    replaced = [
+        {i: one.table[i] for i, before in one.content.items() if before != now[i]} for one in stored
+    ]
+    pairs = list(zip(stored, replaced, strict=True))
+    for chosen, what in ((False, _ANEW), (True, _KEPT)):
+        images = {i for one, others in pairs if one.chosen == chosen for i in others}
+        if images:
+            warnings.warn(f"stored scales of {listed(sorted(images))} {what}", stacklevel=4)
+    return [one if one.chosen else _without(one, others) for one, others in pairs]
+
+
+def _warn_of_other_rules(stored: Sequence[Scales], rule: ScaleRule) -> None:
+    other = [one.rule for one in stored if one.table and not one.chosen and one.rule != rule]
+    if other:
+        warnings.warn(
+            f"stored scales follow {other[0]}, but the model was trained with {rule}; computing "
+            "scales by the model's rule. To keep another rule, pass quantile= to "
+            "nimbus.pp.normalize",
+            stacklevel=4,
+        )
+
+
+def _warn_of_lack(lack: Panels, rule: ScaleRule) -> None:
+    absent = [f"{channel} ({image})" for image, names in lack.items() for channel in names]
+    if absent:
+        warnings.warn(
+            f"no scale is stored for {listed(absent)}; computing it by the model's rule, {rule}, "
+            "from the images of this call, and anew what was pooled over others. Scales of a "
+            "chosen quantile stay; to have theirs here, run nimbus.pp.normalize for these too",
+            stacklevel=4,
+        )
+
+
+def _kept(sdata: SpatialData) -> list[Scales]:
+    entries: Any = sdata.attrs.get(Attrs.SCALES, [])
+    if isinstance(entries, Mapping):  # stores before there were several rules
+        old = {"table": entries["scales"], "pooled": True}
+        entries = [{"rule": entries["rule"], "chosen": entries["chosen"], **old}]
+    return [Scales(**{**entry, "rule": ScaleRule(**entry["rule"])}) for entry in entries]
+
+
+def _only(scales: Scales, images: Panels) -> Scales:
+    """What they have of these channels of these images."""
+    return _filtered(scales, lambda image, channel: channel in images.get(image, ()))
+
+
+def _without(scales: Scales, images: Panels) -> Scales:
+    return _filtered(scales, lambda image, channel: channel not in images.get(image, ()))
+
+
+def _filtered(scales: Scales, keep: Callable[[str, str], bool]) -> Scales:
+    table = {
+        image: {channel: scale for channel, scale in own.items() if keep(image, channel)}
+        for image, own in scales.table.items()
+    }
+    table = {image: own for image, own in table.items() if own}
+    content = {image: said for image, said in scales.content.items() if image in table}
+    return replace(scales, table=table, content=content)
