@@ -138,6 +138,19 @@ def test_without_resume_an_old_training_is_kept(nimbus, written):
     assert "give resume=True" in again.stderr
 
 
+def test_a_truncated_checkpoint_is_one_line_that_names_it(nimbus, written, tmp_path):
+    config = written()
+    nimbus("train", config, "--no-progress", "--stop-after", "2")
+    path = tmp_path / "run" / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+
+    resumed = nimbus("train", config, "--no-progress", "--resume")
+
+    assert resumed.exit_code == 1
+    assert f"{path}: truncated" in " ".join(resumed.stderr.split())
+    assert "Traceback" not in resumed.stderr
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

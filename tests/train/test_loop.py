@@ -1,11 +1,12 @@
 import csv
 import dataclasses
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from nimbus.train import FitSettings, fit  # noqa: E402
+from nimbus.train import AugmentSettings, FitSettings, fit  # noqa: E402
 from nimbus.train.average import averaged, decay_at  # noqa: E402
 from nimbus.train.checkpoint import load_state  # noqa: E402
 
@@ -134,6 +135,42 @@ def test_a_checkpoint_of_another_version_is_refused(shards, tmp_path):
     torch.save({**content, "format_version": 99}, path)
 
     with pytest.raises(ValueError, match="version 99"):
+        load_state(path)
+
+
+def test_settings_that_are_numbers_of_numpy_can_be_resumed(shards, tmp_path):
+    of_numpy = dataclasses.replace(
+        TINY, learning_rate=np.logspace(-3, -2, 2)[0], seed=np.int64(0), weight_decay=np.float32(0)
+    )
+    plain = dataclasses.replace(TINY, learning_rate=1e-3, weight_decay=0.0)
+    gains = AugmentSettings(log_gain=tuple(np.array([0.5, 2.0])))
+    run(shards, tmp_path / "a", of_numpy, augment=gains, stop_after=3)
+
+    resumed = run(
+        shards, tmp_path / "a", plain, augment=AugmentSettings(log_gain=(0.5, 2.0)), resume=True
+    )
+
+    whole = run(shards, tmp_path / "b", of_numpy, augment=gains)
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_named(shards, tmp_path, keep):
+    run(shards, tmp_path / "a")
+    path = tmp_path / "a" / "checkpoint.pt"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+
+    with pytest.raises(ValueError, match=r"a/checkpoint\.pt: .*another folder"):
+        run(shards, tmp_path / "a", resume=True)
+
+
+def test_a_file_that_is_no_checkpoint_of_a_training_is_named(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save([1], path)
+
+    with pytest.raises(ValueError, match=r"checkpoint\.pt' has format version None"):
         load_state(path)
 
 

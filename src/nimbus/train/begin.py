@@ -14,7 +14,7 @@ from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings
-from .checkpoint import TrainingState, load_state
+from .checkpoint import TrainingState, load_state, plain_values
 from .settings import FitSettings
 
 
@@ -62,7 +62,8 @@ def require_finite(logits: torch.Tensor, *, step: int) -> None:
 
 def plain(settings: FitSettings, augment: AugmentSettings) -> dict[str, Any]:
     """All settings as plain values, as a checkpoint holds them."""
-    return {**dataclasses.asdict(settings), "augment": dataclasses.asdict(augment)}
+    own = plain_values(dataclasses.asdict(settings))
+    return {**own, "augment": plain_values(dataclasses.asdict(augment))}
 
 
 def state_to_resume(path: Path, now: dict[str, Any], *, resume: bool) -> TrainingState | None:
