@@ -138,6 +138,16 @@ def test_without_resume_an_old_training_is_kept(nimbus, written):
     assert "give resume=True" in again.stderr
 
 
+def test_other_tiles_do_not_finish_a_training(nimbus, written, tmp_path):
+    nimbus("train", written("a.toml", out="a"), "--no-progress", "--stop-after", "2")
+    other = SMALL.replace("seed = 1", "seed = 2\n" + f'folder = "{tmp_path / "other"}"')
+
+    resumed = nimbus("train", written("b.toml", out="a", text=other), "--no-progress", "--resume")
+
+    assert resumed.exit_code == 1
+    assert "was made with other settings (tiles: " in " ".join(resumed.stderr.split())
+
+
 def test_a_truncated_checkpoint_is_one_line_that_names_it(nimbus, written, tmp_path):
     config = written()
     nimbus("train", config, "--no-progress", "--stop-after", "2")
