@@ -175,6 +175,24 @@ def test_a_configuration_that_cannot_be_is_refused(nimbus, written, line, messag
     assert message in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[augment]\nlog_gain = [0.5]", "augment.log_gain] must be a list of 2 float, not (0.5,)"),
+        ('[augment]\nlog_gain = ["a", "b"]', "augment.log_gain] must be a list of 2 float"),
+        ("[augment]\nlog_gain = [0.0, 1.0]", "augment]: log_gain must be above 0"),
+        ("log_every = 0", "fit]: log_every must be at least 1, not 0"),
+        ("measure_every = 0", "fit]: measure_every must be at least 1, not 0"),
+    ],
+)
+def test_settings_out_of_range_are_one_line(nimbus, written, table, message):
+    result = nimbus("train", written(text=SMALL + table), "--no-progress")
+
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_configuration_without_tiles_is_refused(nimbus, written):
     result = nimbus("train", written(text='name = "a"\nout = "{out}"'))
     assert result.exit_code == 1

@@ -170,6 +170,22 @@ def test_labels_of_one_class_alone_are_refused(parent, tmp_path, labels):
         tuned(tiles, tmp_path / "out", parent)
 
 
+def test_a_fine_tuning_needs_no_warm_up(parent, tmp_path):
+    tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]), places(1, [1, -1, 0, 0]))
+
+    found = tuned(tiles, tmp_path / "out", parent, dataclasses.replace(QUICK, warmup_steps=0))
+
+    assert found.after["cross_entropy"] < found.before["cross_entropy"]
+
+
+def test_folders_of_different_tile_size_are_refused(parent, tmp_path):
+    small = folder_of(tmp_path / "small", places(0, [1, 1, 0, -1]))
+    wide = folder_of(tmp_path / "wide", drawn_tiles(0, size=32))
+
+    with pytest.raises(ValueError, match="16 x 16 pixels in .*small', 32 x 32 .*wide'"):
+        tuned([small, wide], tmp_path / "out", parent)
+
+
 def test_arguments_of_spatialdata_are_refused_with_folders(parent, tmp_path):
     tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]))
 

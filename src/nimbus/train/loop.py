@@ -101,9 +101,9 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     FloatingPointError
         If the network diverges; the last checkpoint stays.
     ValueError
-        If the checkpoint was made with other settings, tiles, shares or networks, a trusted data
-        set does not exist, or there is a teacher without ``settings.taught``, or the other way
-        round.
+        If the checkpoint was made with other settings, tiles, shares or networks, tiles of several
+        folders differ in size, a trusted data set does not exist, or there is a teacher without
+        ``settings.taught``, or the other way round.
 
     Examples
     --------
