@@ -14,6 +14,10 @@ from nimbus.cli._toml import read_toml, settings_from
 class Inner:
     deep: int = 1
 
+    def __post_init__(self) -> None:
+        if self.deep < 1:
+            raise ValueError("deep must be above 0")
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -21,15 +25,17 @@ class Outer:
     rate: float = 0.5
     kind: Literal["a", "b"] = "a"
     bounds: tuple[float, float] = (0.0, 1.0)
+    names: tuple[str, ...] = ()
     inner: Inner | None = None
     on: bool = False
 
 
 def test_values_become_what_the_fields_are_annotated_with():
-    given = {"n": 2, "rate": 1, "bounds": [2.0, 3.0], "inner": {"deep": 4}, "on": True}
+    given = {"n": 2, "rate": 1, "bounds": [2, 3.5], "inner": {"deep": 4}, "on": True}
     made = settings_from(given, Outer, where="outer")
-    assert made == Outer(n=2, rate=1.0, bounds=(2.0, 3.0), inner=Inner(4), on=True)
+    assert made == Outer(n=2, rate=1.0, bounds=(2.0, 3.5), inner=Inner(4), on=True)
     assert isinstance(made.rate, float)
+    assert isinstance(made.bounds[0], float)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,11 @@ def test_values_become_what_the_fields_are_annotated_with():
         ({"n": "1"}, "\\[outer.n\\] must be int, not '1'"),
         ({"n": True}, "\\[outer.n\\] must be int, not True"),
         ({"n": 1, "kind": "c"}, "\\[outer.kind\\] must be 'a' or 'b', not 'c'"),
+        ({"n": 1, "bounds": [0.5]}, "\\[outer.bounds\\] must be a list of 2 float, not \\(0.5,\\)"),
+        ({"n": 1, "bounds": ["a", "b"]}, "\\[outer.bounds\\] must be a list of 2 float"),
+        ({"n": 1, "bounds": [1, True]}, "\\[outer.bounds\\] must be a list of 2 float"),
+        ({"n": 1, "names": ["a", 1]}, "\\[outer.names\\] must be a list of str, not"),
+        ({"n": 1, "inner": {"deep": 0}}, "\\[outer.inner\\]: deep must be above 0"),
         ({"n": 1, "inner": {"deep": "x"}}, "\\[outer.inner.deep\\] must be int"),
         ({"n": 1, "inner": {"dep": 1}}, "key of \\[outer.inner\\] 'dep'"),
     ],

@@ -138,6 +138,29 @@ def test_without_resume_an_old_training_is_kept(nimbus, written):
     assert "give resume=True" in again.stderr
 
 
+def test_other_tiles_do_not_finish_a_training(nimbus, written, tmp_path):
+    nimbus("train", written("a.toml", out="a"), "--no-progress", "--stop-after", "2")
+    other = SMALL.replace("seed = 1", "seed = 2\n" + f'folder = "{tmp_path / "other"}"')
+
+    resumed = nimbus("train", written("b.toml", out="a", text=other), "--no-progress", "--resume")
+
+    assert resumed.exit_code == 1
+    assert "was made with other settings (tiles: " in " ".join(resumed.stderr.split())
+
+
+def test_a_truncated_checkpoint_is_one_line_that_names_it(nimbus, written, tmp_path):
+    config = written()
+    nimbus("train", config, "--no-progress", "--stop-after", "2")
+    path = tmp_path / "run" / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+
+    resumed = nimbus("train", config, "--no-progress", "--resume")
+
+    assert resumed.exit_code == 1
+    assert f"{path}: truncated" in " ".join(resumed.stderr.split())
+    assert "Traceback" not in resumed.stderr
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -150,6 +173,24 @@ def test_a_configuration_that_cannot_be_is_refused(nimbus, written, line, messag
     result = nimbus("train", written(more=line), "--no-progress")
     assert result.exit_code == 1
     assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[augment]\nlog_gain = [0.5]", "augment.log_gain] must be a list of 2 float, not (0.5,)"),
+        ('[augment]\nlog_gain = ["a", "b"]', "augment.log_gain] must be a list of 2 float"),
+        ("[augment]\nlog_gain = [0.0, 1.0]", "augment]: log_gain must be above 0"),
+        ("log_every = 0", "fit]: log_every must be at least 1, not 0"),
+        ("measure_every = 0", "fit]: measure_every must be at least 1, not 0"),
+    ],
+)
+def test_settings_out_of_range_are_one_line(nimbus, written, table, message):
+    result = nimbus("train", written(text=SMALL + table), "--no-progress")
+
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_configuration_without_tiles_is_refused(nimbus, written):

@@ -105,6 +105,8 @@ def test_images_and_labels_are_in_micrometres():
         ({"markers": ["CD3", "CD3"]}, "different.*'CD3'"),
         ({"shape": (0, 8)}, "shape"),
         ({"n_fovs": 0}, "n_fovs"),
+        ({"n_cells": 0}, "n_cells must be at least 1, not 0"),
+        ({"n_cells": -1}, "n_cells must be at least 1, not -1"),
         ({"pixel_size": 0.0}, "pixel_size"),
     ],
 )

@@ -162,6 +162,30 @@ def test_too_few_labels_are_refused(parent, tmp_path, labels, message):
         tuned(tiles, tmp_path / "out", parent)
 
 
+@pytest.mark.parametrize("labels", [[1, 1, -1, -1], [-1, -1, 0, 0]])
+def test_labels_of_one_class_alone_are_refused(parent, tmp_path, labels):
+    tiles = folder_of(tmp_path / "tiles", places(0, labels))
+
+    with pytest.raises(ValueError, match=r"8 positive and 0 neg|0 positive and 8 neg"):
+        tuned(tiles, tmp_path / "out", parent)
+
+
+def test_a_fine_tuning_needs_no_warm_up(parent, tmp_path):
+    tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]), places(1, [1, -1, 0, 0]))
+
+    found = tuned(tiles, tmp_path / "out", parent, dataclasses.replace(QUICK, warmup_steps=0))
+
+    assert found.after["cross_entropy"] < found.before["cross_entropy"]
+
+
+def test_folders_of_different_tile_size_are_refused(parent, tmp_path):
+    small = folder_of(tmp_path / "small", places(0, [1, 1, 0, -1]))
+    wide = folder_of(tmp_path / "wide", drawn_tiles(0, size=32))
+
+    with pytest.raises(ValueError, match="16 x 16 pixels in .*small', 32 x 32 .*wide'"):
+        tuned([small, wide], tmp_path / "out", parent)
+
+
 def test_arguments_of_spatialdata_are_refused_with_folders(parent, tmp_path):
     tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]))
 
@@ -188,3 +212,56 @@ def test_spatialdata_with_a_few_labelled_cells_is_enough(tmp_path):
     assert "held out by field" in found.card.training_data
     assert 0 < found.before["cells"] < known.sum() * 0.8
     assert found.path.is_file()
+
+
+@pytest.fixture
+def labelled_apart():
+    """Three fields: CD3 is labelled in the first two, CD20 in the third."""
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import tissue
+
+    sdata = tissue(shape=(96, 96), markers=["CD3", "CD20"], n_fovs=3, random_state=0)
+    table = sdata["table"]
+    known = np.zeros(table.shape, dtype=bool)
+    known[table.obs["region"] != "fov2_labels", 0] = True
+    known[table.obs["region"] == "fov2_labels", 1] = True
+    table.layers["gold"] = np.where(known, table.layers["truth"], -1).astype(np.int8)
+    return sdata
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fields_with_labels_of_the_wanted_channels_are_held_out(
+    parent, tmp_path, labelled_apart, seed
+):
+    quick = dataclasses.replace(QUICK, n_steps=1, learning_rate=1e-5, seed=seed)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = tuned(labelled_apart, tmp_path, parent, quick, channels="CD3")
+
+    assert "held out by field" in found.card.training_data
+    labels = labelled_apart["table"].layers["gold"][:, 0]
+    assert 0 < found.before["cells"] < (labels >= 0).sum()
+
+
+def test_fields_whose_image_lacks_the_labelled_marker_are_not_held_out(
+    parent, tmp_path, labelled_apart
+):
+    name = "fov2_image"
+    lacking = labelled_apart[name].sel(c=["CD3"])
+    del labelled_apart.images[name]
+    labelled_apart.images[name] = lacking
+    quick = dataclasses.replace(QUICK, n_steps=1, learning_rate=1e-5)
+
+    for seed in range(3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = tuned(labelled_apart, tmp_path, parent, dataclasses.replace(quick, seed=seed))
+        assert "held out by field" in found.card.training_data
+
+
+def test_channels_without_a_labelled_cell_are_named(parent, tmp_path, labelled_apart):
+    labelled_apart["table"].layers["gold"][:, 0] = -1
+
+    with pytest.raises(ValueError, match="no labelled cell .* of 'CD3' in 'fov0_labels'"):
+        tuned(labelled_apart, tmp_path, parent, channels=["CD3"])

@@ -1,13 +1,18 @@
 import csv
 import dataclasses
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from nimbus.train import FitSettings, fit  # noqa: E402
+from nimbus.core.shards import SOURCES, write_index, write_shard  # noqa: E402
+from nimbus.model import UNet  # noqa: E402
+from nimbus.train import AugmentSettings, FitSettings, fit  # noqa: E402
 from nimbus.train.average import averaged, decay_at  # noqa: E402
 from nimbus.train.checkpoint import load_state  # noqa: E402
+
+from .conftest import drawn_tiles  # noqa: E402
 
 TINY = FitSettings(
     depth=2, root_filters=4, n_steps=6, batch_size=4, warmup_steps=2, held_out=1, log_every=2,
@@ -127,6 +132,76 @@ def test_resuming_with_other_settings_names_the_difference(shards, tmp_path):
         run(shards, tmp_path / "a", dataclasses.replace(TINY, learning_rate=0.1), resume=True)
 
 
+def test_moved_tiles_finish_a_training_and_others_do_not(shards, tmp_path):
+    run(shards, tmp_path / "a", stop_after=3)
+    other = tmp_path / "other"
+    write_index(other, [write_shard(other, k, drawn_tiles(9 + k)) for k in range(3)], {})
+
+    for tiles in (other, [shards, shards]):
+        with pytest.raises(ValueError, match=r"other settings \(tiles: .*another folder"):
+            run(tiles, tmp_path / "a", resume=True)
+    whole = run(shards, tmp_path / "b")
+    moved = run(shards.rename(tmp_path / "moved"), tmp_path / "a", resume=True)
+
+    assert torch.equal(whole["final_conv.weight"], moved["final_conv.weight"])
+
+
+def test_tiles_of_sources_with_other_names_do_not_finish_a_training(shards, tmp_path):
+    run(shards, tmp_path / "a", stop_after=3)
+    sums = [write_shard(shards, k, drawn_tiles(k)) for k in range(3)]
+    write_index(shards, sums, {SOURCES: [{"dataset": "lung", "marker": "CD3"}]})
+
+    with pytest.raises(ValueError, match="tiles: "):
+        run(shards, tmp_path / "a", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [
+        ({"shares": [0.9, 0.1]}, {"shares": [0.5, 0.5]}),
+        ({"shares": [0.9, 0.1]}, {}),
+        ({}, {"shares": [0.9, 0.1]}),
+        ({"start": UNet(depth=2, root_filters=4)}, {"start": UNet(depth=2, root_filters=4)}),
+        ({"start": UNet(depth=2, root_filters=4)}, {}),
+        ({}, {"start": UNet(depth=2, root_filters=4)}),
+    ],
+)
+def test_other_shares_or_another_start_do_not_finish_a_training(shards, tmp_path, given, other):
+    folders = [shards, shards]
+    run(folders, tmp_path / "a", stop_after=3, **given)
+
+    with pytest.raises(ValueError, match=f"other settings .*{next(iter({**given, **other}))}: "):
+        run(folders, tmp_path / "a", resume=True, **other)
+    whole = run(folders, tmp_path / "b", **given)
+    resumed = run(folders, tmp_path / "a", resume=True, **given)
+    assert torch.equal(whole["final_conv.weight"], resumed["final_conv.weight"])
+
+
+def test_a_checkpoint_of_an_older_nimbus_goes_on_with_a_warning(shards, tmp_path):
+    run(shards, tmp_path / "a", stop_after=3)
+    path = tmp_path / "a" / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    for name in ("tiles", "shares", "start", "teacher"):
+        del content["settings"][name]
+    torch.save(content, path)
+
+    with pytest.warns(UserWarning, match="does not tell of: 'tiles'"):
+        resumed = run(shards, tmp_path / "a", resume=True)
+    whole = run(shards, tmp_path / "b")
+    assert torch.equal(whole["final_conv.weight"], resumed["final_conv.weight"])
+
+
+def test_a_checkpoint_with_settings_that_do_not_exist_is_refused(shards, tmp_path):
+    run(shards, tmp_path / "a", stop_after=3)
+    path = tmp_path / "a" / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    content["settings"]["of_tomorrow"] = None
+    torch.save(content, path)
+
+    with pytest.raises(ValueError, match="of_tomorrow: None there, nothing now"):
+        run(shards, tmp_path / "a", resume=True)
+
+
 def test_a_checkpoint_of_another_version_is_refused(shards, tmp_path):
     run(shards, tmp_path / "a")
     path = tmp_path / "a" / "checkpoint.pt"
@@ -134,6 +209,42 @@ def test_a_checkpoint_of_another_version_is_refused(shards, tmp_path):
     torch.save({**content, "format_version": 99}, path)
 
     with pytest.raises(ValueError, match="version 99"):
+        load_state(path)
+
+
+def test_settings_that_are_numbers_of_numpy_can_be_resumed(shards, tmp_path):
+    of_numpy = dataclasses.replace(
+        TINY, learning_rate=np.logspace(-3, -2, 2)[0], seed=np.int64(0), weight_decay=np.float32(0)
+    )
+    plain = dataclasses.replace(TINY, learning_rate=1e-3, weight_decay=0.0)
+    gains = AugmentSettings(log_gain=tuple(np.array([0.5, 2.0])))
+    run(shards, tmp_path / "a", of_numpy, augment=gains, stop_after=3)
+
+    resumed = run(
+        shards, tmp_path / "a", plain, augment=AugmentSettings(log_gain=(0.5, 2.0)), resume=True
+    )
+
+    whole = run(shards, tmp_path / "b", of_numpy, augment=gains)
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_named(shards, tmp_path, keep):
+    run(shards, tmp_path / "a")
+    path = tmp_path / "a" / "checkpoint.pt"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+
+    with pytest.raises(ValueError, match=r"a/checkpoint\.pt: .*another folder"):
+        run(shards, tmp_path / "a", resume=True)
+
+
+def test_a_file_that_is_no_checkpoint_of_a_training_is_named(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save([1], path)
+
+    with pytest.raises(ValueError, match=r"checkpoint\.pt' has format version None"):
         load_state(path)
 
 

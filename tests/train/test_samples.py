@@ -15,6 +15,8 @@ from nimbus.core.shards import (  # noqa: E402
 )
 from nimbus.train.samples import TileSampler, split, turned  # noqa: E402
 
+from .conftest import drawn_tiles  # noqa: E402
+
 
 def test_the_eight_turns_differ():
     image = np.arange(6).reshape(2, 3)
@@ -55,6 +57,16 @@ def test_held_out_shards_are_the_last_ones(shards):
 def test_holding_out_everything_is_refused(shards):
     with pytest.raises(ValueError, match="hold out 3 of the 3"):
         split([open_shards(shards)], held_out=3)
+
+
+def test_folders_of_different_tile_size_are_refused_with_both_sizes(shards, tmp_path):
+    wide = tmp_path / "wide"
+    write_index(wide, [write_shard(wide, 0, drawn_tiles(5, size=32))], {})
+
+    with pytest.raises(
+        ValueError, match=r"16 x 16 pixels in .*shards', 32 x 32 .*wide'.*tile_size"
+    ):
+        split([open_shards(shards), open_shards(wide)], held_out=0)
 
 
 def test_shards_with_fewer_cells_are_filled_up_with_undecided(shards):

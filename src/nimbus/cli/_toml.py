@@ -49,7 +49,8 @@ def settings_from(values: Mapping[str, Any], kind: type[Settings], *, where: str
     Raises
     ------
     ValueError
-        A key that the class does not have, one that is missing, or a value of the wrong type.
+        A key that the class does not have, one that is missing, or a value of the wrong type or
+        out of its range.
 
     Examples
     --------
@@ -68,7 +69,7 @@ def settings_from(values: Mapping[str, Any], kind: type[Settings], *, where: str
     }
     try:
         return kind(**given)
-    except TypeError as error:  # a field without a default is missing
+    except (TypeError, ValueError) as error:  # a field is missing, or a value out of its range
         raise ValueError(f"[{where}]: {error}") from error
 
 
@@ -79,13 +80,23 @@ def _value(value: Any, hint: Any, *, where: str) -> Any:
     if isinstance(value, Mapping) and nested:
         return settings_from(value, typing.cast(type, nested[0]), where=where)
     if isinstance(value, list):
-        value = tuple(value)
-    if isinstance(value, int) and not isinstance(value, bool) and float in options:
+        value = _tuple(value, options)
+    if _is_whole(value) and float in options:
         value = float(value)
     if not any(_fits(value, option) for option in options):
         wanted = " or ".join(_name(option) for option in options if option is not type(None))
         raise ValueError(f"[{where}] must be {wanted}, not {value!r}")
     return value
+
+
+def _tuple(values: list[Any], options: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list as a tuple; whole numbers as floats, where all of its values are to be floats."""
+    of_floats = any(set(typing.get_args(option)) - {...} == {float} for option in options)
+    return tuple(float(v) if of_floats and _is_whole(v) else v for v in values)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
@@ -101,8 +112,9 @@ def _fits(value: Any, option: Any) -> bool:
     if isinstance(value, bool):
         return plain is bool
     of = typing.get_args(option)
-    if plain is tuple and isinstance(value, tuple) and of[1:] == (...,):
-        return all(_fits(one, of[0]) for one in value)
+    if plain is tuple and isinstance(value, tuple):
+        each = of[:1] * len(value) if of[1:] == (...,) else of
+        return len(each) == len(value) and all(map(_fits, value, each))
     return isinstance(value, plain)
 
 
@@ -110,5 +122,7 @@ def _name(option: Any) -> str:
     if typing.get_origin(option) is typing.Literal:
         return " or ".join(repr(one) for one in typing.get_args(option))
     if typing.get_origin(option) is tuple:
-        return f"a list of {_name(typing.get_args(option)[0])}"
+        first, *others = typing.get_args(option)
+        size = "" if others == [...] else f"{1 + len(others)} "
+        return f"a list of {size}{_name(first)}"
     return str(getattr(option, "__name__", option))

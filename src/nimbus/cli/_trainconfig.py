@@ -44,9 +44,7 @@ class TileSource:
 
     def __post_init__(self) -> None:
         if not self.folder and self.simulate is None:
-            raise ValueError(
-                "[[tiles]] needs a folder of tiles that exist, or a table [tiles.simulate]"
-            )
+            raise ValueError("needs a folder of tiles that exist, or a table [tiles.simulate]")
 
 
 @dataclass(frozen=True, slots=True)

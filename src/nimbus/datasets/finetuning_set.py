@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from spatialdata import SpatialData
 
-from nimbus._check import listed, one_or_more, require_known
+from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.tiles import rounded_up
+from nimbus.data.elements import channel_names
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import region_rows
+from nimbus.data.targets import Target, find_target
 
 from .cut_settings import CutSettings
 from .training_set import write_training_set
@@ -54,7 +56,8 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
     rule, pixel_size_um
         Scale and pixel size of the model.
     judged
-        Share of the labelled fields that is held out, at least one.
+        Share of the fields with labelled cells of the wanted channels that is held out, at least
+        one.
     table_key, image_key, labels_key, channels, pixel_size, scales
         As in :func:`nimbus.tl.score`.
     random_state
@@ -74,7 +77,15 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         :func:`nimbus.datasets.write_training_set` refuses.
     """
     tile_size = rounded_up(round(TILE_UM / pixel_size_um), MULTIPLE)
-    fields = _labelled_fields(sdata, table_key, layer, labels_key)
+    require_known("table", [table_key], list(sdata.tables))
+    target = find_target(
+        sdata,
+        table_key=table_key,
+        image_key=image_key,
+        labels_key=labels_key,
+        channels=channels,
+    )
+    fields = _labelled_fields(sdata, target, layer)
     split: dict[str, list[str]] | None = None
     if len(fields) > 1:
         order = np.random.default_rng(random_state).permutation(len(fields))
@@ -102,22 +113,23 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
     )
 
 
-def _labelled_fields(
-    sdata: SpatialData, table_key: str, layer: str, labels_key: str | Sequence[str] | None
-) -> list[str]:
-    """Labels elements with at least one decided cell."""
-    require_known("table", [table_key], list(sdata.tables))
-    table = sdata.tables[table_key]
+def _labelled_fields(sdata: SpatialData, target: Target, layer: str) -> list[str]:
+    """Labels elements with at least one decided cell of a marker that can be read there."""
+    if target.table is None:
+        raise ValueError("the table has no cells; label some first")
+    table, wanted = target.table, target.channels or []
     require_known("layer", [layer], layer_names(table))
-    values = layer_values(table, layer, list(range(table.n_vars)))
-    every = region_rows(table)
-    asked = list(every) if labels_key is None else one_or_more(labels_key)
-    require_known("labels element", asked, list(every))
-    regions = {region: rows for region, (rows, _) in every.items() if region in asked}
-    found = sorted(r for r, rows in regions.items() if (np.isin(values[rows], (0, 1))).any())
+    columns = [list(table.var_names).index(name) for name in wanted]
+    decided = np.isin(layer_values(table, layer, columns), (0, 1))
+    rows = {region: rows for region, (rows, _) in region_rows(table).items()}
+    found = []
+    for field, image in sorted(target.pairs.items()):
+        there = np.isin(wanted, channel_names(sdata.images[image], image_key=image))
+        if decided[np.ix_(rows.get(field, []), there)].any():
+            found.append(field)
     if not found:
         raise ValueError(
-            f"layer {layer!r} has no labelled cell (1 or 0) in {listed(regions)}; label some cells "
-            "first"
+            f"layer {layer!r} has no labelled cell (1 or 0) of {listed(wanted)} in "
+            f"{listed(target.pairs)}; label some cells first"
         )
     return found

@@ -110,9 +110,13 @@ def _check(settings: CohortSettings) -> None:
     twice = sorted({m for m in settings.markers if settings.markers.count(m) > 1})
     if twice or not settings.markers:
         raise ValueError(f"markers must be different names; twice: {listed(twice)}")
-    sizes = {"shape": min(settings.shape), "n_fovs": settings.n_fields}
+    sizes = {
+        "shape": min(settings.shape),
+        "n_cells": settings.n_cells,
+        "n_fovs": settings.n_fields,
+    }
     for name, value in sizes.items():
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value!r}")
     if settings.pixel_size_um is not None and not settings.pixel_size_um > 0:
         raise ValueError(f"pixel_size must be above 0 um, not {settings.pixel_size_um!r}")

@@ -1,23 +1,17 @@
-"""The published network's checkpoints: PyTorch state dicts without a card.
-
-This is the only place that reads a pickle, and it reads weights alone.
-"""
+"""The published network's checkpoints: PyTorch state dicts without a card."""
 
 from __future__ import annotations
 
-import io
-import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nimbus._check import listed
 from nimbus.core.scalerule import ScaleRule
 
 from .card import ModelCard
+from .pickled import read_pickled
 from .state import CheckpointError, State
 from .unet import IN_PLANES
 
@@ -30,19 +24,7 @@ PUBLISHED_PIXEL_SIZE_UM = 1.0
 NESTED_UNDER = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the state dict."""
 
-_DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What PyTorch's reader of weights was seen to raise on cut and altered files."""
+ADVICE = "get it again, or save the state dict alone: torch.save(net.state_dict(), path)"
 
 FIRST = "contracting_layers.0.conv2d_0.weight"
 
@@ -52,20 +34,12 @@ def read_published(path: Path) -> State:
 
     Raises
     ------
+    OSError
+        The file cannot be opened.
     CheckpointError
         Truncated or no checkpoint; holds more than tensors; no state dict inside.
     """
-    try:
-        # From memory: a length that a damaged file states is then bounded by the file's own.
-        content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: holds pickled objects other than weights, or is no PyTorch file. Pickled "
-            "code is never run; save the state dict alone: torch.save(net.state_dict(), path)."
-        ) from error
-    except _DAMAGE as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: truncated, or not a PyTorch file ({first})") from error
+    content = read_pickled(path, advice=ADVICE)
     return _state_of(content, path)
 
 

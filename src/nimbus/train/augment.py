@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from nimbus._types import FloatArray
 
 from .deform import displacements, moved
+from .ranges import require_above, require_at_least, require_rising, require_within
 from .samples import Batch
 
 
@@ -53,6 +54,12 @@ class AugmentSettings:
         0.5, the square root, noise and offset are as strong where the channel is dim as they are to
         a network that sees the square root.
 
+    Raises
+    ------
+    ValueError
+        For a range that is not two rising numbers, a part beyond 0 and 1, or a value outside its
+        range.
+
     Examples
     --------
     Nothing but a factor between a half and two:
@@ -83,6 +90,13 @@ class AugmentSettings:
     counts: tuple[float, float] = (8.0, 100.0)
     counted: float = 0.0
     exponent: float = 1.0
+
+    def __post_init__(self) -> None:
+        widths, factors = ("noise", "blur_px", "contrast", "shift_px"), ("gamma", "lift", "counts")
+        require_rising(self, "log_gain", "offset", *widths, *factors)
+        require_at_least(self, 0, *widths)
+        require_above(self, 0, "log_gain", *factors, "exponent")
+        require_within(self, 0, 1, "blurred", "contrasted", "deformed", "bent", "lifted", "counted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from nimbus._check import listed
+from nimbus.core.shards import ShardFolder
 from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings
-from .checkpoint import TrainingState, load_state
+from .checkpoint import TrainingState, load_state, plain_values
 from .settings import FitSettings
+from .teacher import fingerprint
 
 
 def fresh_network(settings: FitSettings, device: torch.device) -> UNet:
@@ -60,20 +67,60 @@ def require_finite(logits: torch.Tensor, *, step: int) -> None:
         )
 
 
-def plain(settings: FitSettings, augment: AugmentSettings) -> dict[str, Any]:
-    """All settings as plain values, as a checkpoint holds them."""
-    return {**dataclasses.asdict(settings), "augment": dataclasses.asdict(augment)}
+def recipe(
+    settings: FitSettings,
+    augment: AugmentSettings,
+    folders: Sequence[ShardFolder],
+    *,
+    shares: Sequence[float] | None,
+    start: UNet | None,
+    teachers: Sequence[UNet],
+) -> dict[str, Any]:
+    """All that decides the weights, as plain values; a checkpoint holds it.
+
+    Tiles are known by their content: a folder may move.
+    """
+    every = {
+        **dataclasses.asdict(settings),
+        "augment": dataclasses.asdict(augment),
+        "tiles": tuple(map(_fingerprint, folders)),
+        "shares": None if shares is None else tuple(shares),
+        "start": fingerprint([start]) if start is not None else None,
+        "teacher": fingerprint(teachers) if teachers else None,
+    }
+    return {name: plain_values(value) for name, value in every.items()}
+
+
+def _fingerprint(folder: ShardFolder) -> str:
+    """What tells tiles from others: the checksums of all files, and the names of the sources."""
+    sources = [dataclasses.asdict(source) for source in folder.sources]
+    known = json.dumps([[dict(shard) for shard in folder.shards], sources], sort_keys=True)
+    return f"{len(folder)} shards {hashlib.sha256(known.encode()).hexdigest()[:16]}"
 
 
 def state_to_resume(path: Path, now: dict[str, Any], *, resume: bool) -> TrainingState | None:
     """The checkpoint at `path`, or None where there is none.
+
+    Parameters
+    ----------
+    path
+        Where it may be.
+    now
+        What :func:`recipe` gave.
+    resume
+        Go on from it.
+
+    Warns
+    -----
+    UserWarning
+        Where an older nimbus did not write down all that decides the weights.
 
     Raises
     ------
     FileExistsError
         If there is one and `resume` is False.
     ValueError
-        If it was made with other settings.
+        If it was made by another recipe.
     """
     if not path.exists():
         return None
@@ -82,10 +129,22 @@ def state_to_resume(path: Path, now: dict[str, Any], *, resume: bool) -> Trainin
             f"{str(path)!r} exists; give resume=True to go on from it, or another folder"
         )
     state = load_state(path)
-    other = {k: (v, now.get(k)) for k, v in state.settings.items() if now.get(k) != v}
+    there = state.settings
+    other = [name for name in there if name not in now or now[name] != there[name]]
     if other:
         differences = ", ".join(
-            f"{k}: {was!r} there, {new!r} now" for k, (was, new) in other.items()
+            f"{k}: {there[k]!r} there, {repr(now[k]) if k in now else 'nothing'} now" for k in other
         )
-        raise ValueError(f"{str(path)!r} was made with other settings ({differences})")
+        raise ValueError(
+            f"{str(path)!r} was made with other settings ({differences}); give those, or another "
+            "folder for a new training"
+        )
+    unknown = [name for name, value in now.items() if name not in there and value is not None]
+    if unknown:
+        warnings.warn(
+            f"{str(path)!r} was made by an older nimbus and does not tell of: {listed(unknown)}. "
+            "Only if they are as they were will the weights be those of an unbroken training.",
+            UserWarning,
+            stacklevel=3,
+        )
     return state

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from nimbus.model.pickled import read_pickled
 
 FORMAT_VERSION = 2
 """Version 1 had neither a history of losses nor a scaler; it is read as without them."""
@@ -47,21 +50,38 @@ class TrainingState:
     scaler: Mapping[str, Any] = field(default_factory=dict)
 
 
+def plain_values(content: Any) -> Any:
+    """`content` with numbers and arrays of NumPy as those of Python: a checkpoint holds no others.
+
+    Examples
+    --------
+    >>> plain_values({"learning_rate": np.float64(0.5), "noise": (0.0, np.float32(2))})
+    {'learning_rate': 0.5, 'noise': (0.0, 2.0)}
+    """
+    if isinstance(content, np.generic | np.ndarray):
+        return content.tolist()
+    if isinstance(content, Mapping):
+        return {key: plain_values(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(plain_values(value) for value in content)
+    return content
+
+
 def save_state(path: Path, state: TrainingState) -> None:
     """Write a checkpoint; a kill half-way leaves the old one."""
     content = {
         "format_version": FORMAT_VERSION,
         "step": state.step,
-        "settings": dict(state.settings),
-        "weights": dict(state.weights),
-        "average": dict(state.average),
-        "optimizer": dict(state.optimizer),
+        "settings": state.settings,
+        "weights": state.weights,
+        "average": state.average,
+        "optimizer": state.optimizer,
         "losses": state.losses,
-        "scaler": dict(state.scaler),
+        "scaler": state.scaler,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    torch.save(content, part)
+    torch.save(plain_values(content), part)
     os.replace(part, path)
 
 
@@ -70,11 +90,13 @@ def load_state(path: Path) -> TrainingState:
 
     Raises
     ------
+    FileNotFoundError
+        No such file.
     ValueError
-        For a checkpoint of another format version.
+        A damaged file, or a checkpoint of another format version.
     """
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    version = content.pop("format_version", None)
+    content = read_pickled(path, advice="start a new training in another folder")
+    version = content.pop("format_version", None) if isinstance(content, dict) else None
     if version not in _READABLE:
         raise ValueError(
             f"checkpoint {str(path)!r} has format version {version!r}; this nimbus resumes "

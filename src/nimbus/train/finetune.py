@@ -128,7 +128,8 @@ def finetune(  # noqa: PLR0913 - the public signature
     FloatingPointError
         If the network diverges: the learning rate is too large.
     ValueError
-        Fewer than two labelled cells, and all that loading the model or cutting tiles refuses.
+        Fewer than two labelled cells, labels of one class alone, and all that loading the model or
+        cutting tiles refuses.
     TypeError
         For arguments of `where` that do not exist, or with tiles.
 
@@ -159,6 +160,7 @@ def finetune(  # noqa: PLR0913 - the public signature
         else:
             where |= {"layer": truth_layer, "show_progress_bar": show_progress_bar}
             parts = _parts(_cut(data, Path(folder), parent.card, wanted, where), wanted)
+        _require_both_classes(parts)
         changes = augment if augment is not None else GENTLE
         best = learned(parent, parts, wanted, changes, device, show_progress_bar)
     _warn(best)
@@ -206,6 +208,15 @@ def _parts(given: Sequence[str | Path], settings: FinetuneSettings) -> Parts:
         judging = labelled([open_shards(folder) for folder in judge])
         return Parts(TileSampler([tiles]), TileSampler([judging]), "field")
     return held_out(tiles, part=settings.judged, rng=np.random.default_rng([settings.seed, 2]))
+
+
+def _require_both_classes(parts: Parts) -> None:
+    negative, positive = np.add(_counts(parts.learn), _counts(parts.judge))
+    if not (negative and positive):
+        raise ValueError(
+            "fine-tuning needs positive (1) and negative (0) labels; there are "
+            f"{positive} positive and {negative} negative ones. Label cells of the other class too"
+        )
 
 
 def _warn(best: Best) -> None:

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus.core.shards import ShardFolder, Tiles, merged, read_shard
+from nimbus.core.shards import ShardFolder, Tiles, merged
 
 from .loss import UNDECIDED
-from .samples import TileSampler
+from .samples import TileSampler, read_folders
 
 UNDECIDED_8 = np.int8(UNDECIDED)
 
@@ -43,9 +43,9 @@ def labelled(folders: Sequence[ShardFolder]) -> Tiles:
     Raises
     ------
     ValueError
-        Where there is none.
+        Where there is none, or tiles have several sizes.
     """
-    shards = [read_shard(folder, k) for folder in folders for k in range(len(folder))]
+    shards = [shard for read in read_folders(folders) for shard in read]
     parts = [part for part in map(_decided, shards) if len(part)]
     if not parts:
         where = ", ".join(repr(str(folder.path)) for folder in folders)

@@ -19,7 +19,7 @@ from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import averaged, decay_at
-from .begin import generator_at, plain, require_finite, state_to_resume
+from .begin import generator_at, recipe, require_finite, state_to_resume
 from .bootstrap import bootstrapped
 from .checkpoint import save_state
 from .learner import Learner, new_learner
@@ -31,7 +31,7 @@ from .samples import Batch, TileSampler, split
 from .selection import selected, without
 from .settings import FitSettings, learning_rate_at, training_dtype
 from .tally import Tally
-from .teacher import fingerprint, taught
+from .teacher import taught
 from .world import World, joined, share, summed
 
 CHECKPOINT = "checkpoint.pt"
@@ -71,7 +71,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         Part of the samples that is drawn from each folder; None: all samples are drawn equally
         often.
     resume
-        Go on from the checkpoint in `out`. It gives the weights that an unbroken training would.
+        Go on from the checkpoint in `out`. It gives the weights that an unbroken training would;
+        all but `out`, `stop_after`, `device`, `n_ahead` and where the tiles lie must be as before.
     stop_after
         Stop, with a checkpoint, when this many steps of the whole are done.
     device
@@ -87,6 +88,12 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     The network with the averaged weights, in evaluation mode. `out` holds ``checkpoint.pt`` and
     ``log.csv``, and the folder ``tensorboard`` where TensorBoard is installed.
 
+    Warns
+    -----
+    UserWarning
+        If the checkpoint was made by an older nimbus that did not write down tiles, shares and
+        start.
+
     Raises
     ------
     FileExistsError
@@ -94,8 +101,9 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     FloatingPointError
         If the network diverges; the last checkpoint stays.
     ValueError
-        If the checkpoint was made with other settings or another teacher, a trusted data set does
-        not exist, or there is a teacher without ``settings.taught``, or the other way round.
+        If the checkpoint was made with other settings, tiles, shares or networks, tiles of several
+        folders differ in size, a trusted data set does not exist, or there is a teacher without
+        ``settings.taught``, or the other way round.
 
     Examples
     --------
@@ -111,15 +119,13 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     """
     wanted = settings if settings is not None else FitSettings()
     changes = augment if augment is not None else AugmentSettings()
-    every_setting = plain(wanted, changes)
     teachers = [teacher] if isinstance(teacher, UNet) else list(teacher or ())
-    if teachers:
-        every_setting["teacher"] = fingerprint(teachers)
     folders = [shards] if isinstance(shards, str | Path) else list(shards)
     opened = [open_shards(folder) for folder in folders]
     train, held_out = split(opened, held_out=wanted.held_out, shares=shares)
     checkpoint = Path(out) / CHECKPOINT
-    first = state_to_resume(checkpoint, every_setting, resume=resume)
+    decides = recipe(wanted, changes, opened, shares=shares, start=start, teachers=teachers)
+    first = state_to_resume(checkpoint, decides, resume=resume)
     first_step = first.step if first is not None else 0
     stop = min(wanted.n_steps, stop_after if stop_after is not None else wanted.n_steps)
 
@@ -160,7 +166,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
                 tell("progress", work="training", done=done, total=stop, **asdict(line))
         due = time.monotonic() - saved_at > 60 * wanted.checkpoint_minutes
         if world.rank == 0 and (last or due):
-            save_state(checkpoint, learner.state(done, every_setting))
+            save_state(checkpoint, learner.state(done, decides))
             saved_at = time.monotonic()
 
     learner.net.load_state_dict(learner.average)

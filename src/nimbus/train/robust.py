@@ -21,6 +21,7 @@ from nimbus._check import listed, require_several
 from nimbus.core.shards import Source
 
 from .loss import cell_losses, cell_means
+from .ranges import require_within
 from .samples import Batch
 
 RULES = ("bootstrap", "select")
@@ -103,8 +104,7 @@ class RobustSettings:
             raise ValueError(
                 f"confident must be two rising scores in [0, 1], not {self.confident!r}"
             )
-        if not 0 <= self.contradicted <= 0.5:
-            raise ValueError(f"contradicted must be from 0 to 0.5, not {self.contradicted!r}")
+        require_within(self, 0, 0.5, "contradicted")
         remembered = 1 / (1 - self.decay)
         if not 1 <= self.min_cells < remembered:
             raise ValueError(

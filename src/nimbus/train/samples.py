@@ -173,21 +173,22 @@ def split(
     Raises
     ------
     ValueError
-        When nothing would be left to learn from, or for shares that do not fit the folders.
+        When nothing would be left to learn from, for shares that do not fit the folders, or for
+        folders with tiles of several sizes.
     """
     _check_shares(shares, folders)
     kept: list[Tiles] = []
     left_out: list[Tiles] = []
     sources: list[Source] = []
     weights: list[float] = []
-    for folder, share in zip(folders, shares or [1.0] * len(folders), strict=True):
+    every = read_folders(folders)
+    for folder, share, read in zip(folders, shares or [1.0] * len(folders), every, strict=True):
         if not 0 <= held_out < len(folder):
             raise ValueError(
                 f"cannot hold out {held_out} of the {len(folder)} shards in {str(folder.path)!r}; "
                 "write more or hold out fewer"
             )
         first_source = np.int32(len(sources))
-        read = (read_shard(folder, number) for number in range(len(folder)))
         shards = [replace(tiles, source=tiles.source + first_source) for tiles in read]
         first = len(shards) - held_out
         kept += shards[:first]
@@ -197,6 +198,29 @@ def split(
         sources += folder.sources
     drawn = TileSampler(kept, sources, None if shares is None else weights)
     return drawn, TileSampler(left_out, sources)
+
+
+def read_folders(folders: Sequence[ShardFolder]) -> list[list[Tiles]]:
+    """The shards of each folder.
+
+    Raises
+    ------
+    ValueError
+        For folders with tiles of several sizes, which no batch can hold.
+    """
+    read = [[read_shard(folder, number) for number in range(len(folder))] for folder in folders]
+    sizes = {
+        str(folder.path): shards[0].planes.shape[1:]
+        for folder, shards in zip(folders, read, strict=True)
+        if shards
+    }
+    if len(set(sizes.values())) > 1:
+        named = ", ".join(f"{h} x {w} pixels in {path!r}" for path, (h, w) in sizes.items())
+        raise ValueError(
+            f"tiles must have the same size in all folders; there are {named}. Write them again "
+            "with one tile_size"
+        )
+    return read
 
 
 def _check_shares(shares: Sequence[float] | None, folders: Sequence[ShardFolder]) -> None:

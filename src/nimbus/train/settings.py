@@ -10,6 +10,7 @@ import torch
 from nimbus.model.device import Precision, choose_dtype
 
 from .loss import BORDER_WEIGHT
+from .ranges import require_above, require_at_least, require_within
 from .robust import RobustSettings
 from .teacher import TeacherSettings
 
@@ -59,7 +60,7 @@ class FitSettings:
     Raises
     ------
     ValueError
-        For both `robust` and `taught`.
+        For a value outside its range, or both `robust` and `taught`.
 
     Examples
     --------
@@ -90,6 +91,16 @@ class FitSettings:
     freeze_batch_norm: bool = False
 
     def __post_init__(self) -> None:
+        require_at_least(self, 2, "depth")
+        require_at_least(
+            self, 1, "root_filters", "patch", "n_steps", "batch_size", "log_every", "measure_every"
+        )
+        require_at_least(
+            self, 0, "learning_rate", "warmup_steps", "weight_decay", "held_out",
+            "checkpoint_minutes", "seed", "border_weight",
+        )  # fmt: skip
+        require_above(self, 0, "exponent", "clip")
+        require_within(self, 0, 1, "average_decay")
         if self.robust is not None and self.taught is not None:
             raise ValueError(
                 "a training is noise-robust or has a teacher, not both; leave out 'robust' or "

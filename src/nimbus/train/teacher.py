@@ -20,6 +20,7 @@ from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .loss import UNDECIDED, cell_means
+from .ranges import require_above, require_within
 from .samples import Batch
 from .targets import between
 
@@ -51,10 +52,8 @@ class TeacherSettings:
     label_weight: float = 0.3
 
     def __post_init__(self) -> None:
-        if not self.finer > 0:
-            raise ValueError(f"finer must be above 0, not {self.finer!r}")
-        if not 0 <= self.label_weight <= 1:
-            raise ValueError(f"label_weight must be from 0 to 1, not {self.label_weight!r}")
+        require_above(self, 0, "finer")
+        require_within(self, 0, 1, "label_weight")
 
 
 def taught(

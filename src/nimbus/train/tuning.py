@@ -22,6 +22,7 @@ from .begin import generator_at, parameter_groups, require_finite, train_mode
 from .holdout import Parts
 from .loss import cell_loss
 from .measure import CellScores, score_cells
+from .ranges import require_above, require_at_least, require_within
 from .samples import TileSampler
 
 
@@ -55,6 +56,11 @@ class FinetuneSettings:
     seed
         Of the choice of held-out cells, the batches and the augmentation.
 
+    Raises
+    ------
+    ValueError
+        For a value outside its range.
+
     Examples
     --------
     >>> settings = FinetuneSettings(n_steps=1000, patience=8)
@@ -73,6 +79,12 @@ class FinetuneSettings:
     measure_every: int = 20
     patience: int = 5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "n_steps", "batch_size", "measure_every", "patience")
+        require_at_least(self, 0, "learning_rate", "warmup_steps", "weight_decay", "seed")
+        require_above(self, 0, "clip")
+        require_within(self, 0, 1, "average_decay", "judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,7 @@ def learned(
     )
     for step in steps:
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup_steps)
+            group["lr"] = _rate_at(step, settings)
         batch = parts.learn.batch(step, size=settings.batch_size, seed=settings.seed).to(device)
         change = draw_change(len(batch.planes), changes, generator_at(step, settings.seed))
         batch = augmented(batch, change)
@@ -132,6 +144,11 @@ def learned(
         elif done - best.step >= settings.patience * settings.measure_every:
             break
     return replace(best, weights={k: v.cpu() for k, v in best.weights.items()})
+
+
+def _rate_at(step: int, settings: FinetuneSettings) -> float:
+    """Rate of a step: up along a line, then constant."""
+    return settings.learning_rate * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
 
 
 def _measured(
