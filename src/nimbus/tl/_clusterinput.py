@@ -105,7 +105,7 @@ def warn_without_positives(found: Survey, markers: Sequence[str], source: str) -
     if flat:
         warnings.warn(
             f"markers without a positive cell in {source}: {listed(flat)}; they add noise alone, "
-            "leave them out with markers=",
+            "leave them out with markers= (--markers)",
             stacklevel=4,
         )
 
