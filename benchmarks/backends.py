@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/backends.py [--side 1024] [--threads 1] [--rounds 3]
 
 Networks are exported by `nimbus export`'s code and run by ONNX Runtime and, where it is installed,
-OpenVINO, in float32 on the CPU, beside `fast_unet`. The variants take turns; printed are the median
-seconds and the median of the ratio to ours in the same round, which other work on the machine
-disturbs less than the seconds. Seconds are CPU seconds: with one thread, those of an idle machine.
+OpenVINO, in float32 on the CPU, beside what `tl.score` runs. The variants take turns; printed are
+the median seconds and the median of the ratio to ours in the same round, which other work on the
+machine disturbs less than the seconds. Seconds are CPU seconds: with one thread, those of an idle
+machine.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import onnxruntime
 import torch
 
 from nimbus.core.scalerule import ScaleRule
-from nimbus.model import ModelCard, UNet, export_onnx, load_model
-from nimbus.model.fastnet import fast_unet
+from nimbus.model import ModelCard, UNet, export_onnx, load_model, make_predictor
+from nimbus.model.card import architecture
 
 Pass = Callable[[np.ndarray], np.ndarray]
 
@@ -37,15 +38,16 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     planes = np.random.default_rng(0).random((1, 2, args.side, args.side), dtype=np.float32)
-    print("| network | runtime | seconds | times ours | largest difference |")
-    print("|---|---|---|---|---|")
+    print("| network | pixels | runtime | seconds | times ours | largest difference |")
+    print("|---|---|---|---|---|---|")
     every = networks()
     for name in args.networks:
         net = every[name]
+        ours = make_predictor(net, device="cpu", precision="float32").predict
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "net.onnx"
             export_onnx(net, card_of(net), path)
-            compare(name, {"nimbus": ours(net), **others(path, args.threads)}, planes, args.rounds)
+            compare(name, {"nimbus": ours, **others(path, args.threads)}, planes, args.rounds)
 
 
 def networks() -> dict[str, UNet]:
@@ -56,21 +58,10 @@ def networks() -> dict[str, UNet]:
 def card_of(net: UNet) -> ModelCard:
     return ModelCard(
         name="benchmark",
-        depth=net.depth,
-        root_filters=net.root_filters,
+        **architecture(net),
         pixel_size_um=1.0,
         scale=ScaleRule(0.999),
     )
-
-
-def ours(net: UNet) -> Pass:
-    fast = fast_unet(net)
-
-    def run(planes: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return torch.sigmoid(fast(torch.from_numpy(planes))).numpy()
-
-    return run
 
 
 def others(path: Path, threads: int) -> dict[str, Pass]:
@@ -93,6 +84,7 @@ def others(path: Path, threads: int) -> dict[str, Pass]:
 
 
 def compare(name: str, variants: dict[str, Pass], planes: np.ndarray, rounds: int) -> None:
+    pixels = f"{planes.shape[2]} x {planes.shape[3]}"
     answers = {variant: run(planes) for variant, run in variants.items()}  # not timed
     seconds: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(rounds):
@@ -104,7 +96,7 @@ def compare(name: str, variants: dict[str, Pass], planes: np.ndarray, rounds: in
         ratios = [theirs / own for theirs, own in zip(taken, seconds["nimbus"], strict=True)]
         difference = float(np.abs(answers[variant] - answers["nimbus"]).max())
         print(
-            f"| {name} | {variant} | {statistics.median(taken):.2f} | "
+            f"| {name} | {pixels} | {variant} | {statistics.median(taken):.3f} | "
             f"{statistics.median(ratios):.2f} | {difference:.0e} |",
             flush=True,
         )

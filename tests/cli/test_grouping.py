@@ -104,6 +104,16 @@ class TestCluster:
         best = int(own.argmax())
         assert f"{MARKERS[best]} {own[best]:.2f}" in lines[3]
 
+    def test_a_warning_tells_the_option_that_mends_it(self, nimbus, tmp_path):
+        table = make_table(100)
+        table.layers["nimbus"][:, 2] *= 0.3
+        table.write_h5ad(tmp_path / "cells.h5ad")
+        result = nimbus("cluster", tmp_path / "cells.h5ad", *SMALL)
+        assert "without a positive cell in layers/nimbus: 'CD8'" in result.stderr
+        assert "with markers= (--markers)" in result.stderr
+        again = nimbus("cluster", tmp_path / "cells.h5ad", *SMALL, "--markers", "CD45,CD3")
+        assert "without a positive cell" not in again.stderr
+
     def test_a_second_run_without_metaclusters_removes_the_first(self, nimbus, stored):
         path, read = stored
         nimbus("cluster", path, *SMALL)

@@ -2,9 +2,11 @@
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 import spatialdata
 from anndata import AnnData
+from scipy.sparse import csr_matrix
 
 import nimbus
 from nimbus.gui.cells import numbers_of
@@ -30,6 +32,12 @@ def nodes_by_cell(sdata, field):
     return dict(zip(table.obs["instance_id"].to_numpy()[own], node[own], strict=True))
 
 
+def as_frame(values):
+    """The same with columns called as those of an array."""
+    names = [f"X_pca_{k}" for k in range(values.shape[1])]
+    return pd.DataFrame(values, index=[str(k) for k in range(len(values))], columns=names)
+
+
 class TestFacts:
     def test_cells_are_counted_in_their_fields(self, desk, sdata):
         table = sdata.tables["table"]
@@ -51,6 +59,29 @@ class TestFacts:
         assert other.counts[:, -1].sum() == truth.sum()
         with pytest.raises(ValueError, match="layer 'trut' does not exist"):
             desk_of(sdata, Request("nimbus", layer="trut"))
+
+    @pytest.mark.parametrize("form", [np.asarray, csr_matrix, as_frame])
+    def test_the_histogram_is_of_the_column_of_obsm_that_was_clustered(self, form):
+        low, high = np.array([[0, 10, 20, 30, 100], [1, 11, 21, 31, 101]], dtype=float)
+        values = low + (high - low) * np.random.default_rng(0).random((60, 5))
+        values[:, 0] = np.nan  # left out by itself
+        table = AnnData(np.zeros((60, 2)), obsm={"X_pca": form(values)})
+        with pytest.warns(UserWarning, match="left out, because no cell has a value: 'X_pca_0'"):
+            nimbus.tl.cluster(table, obsm="X_pca", grid=(2, 2), n_metaclusters=2, key_added="all")
+        nimbus.tl.cluster(
+            table, obsm="X_pca", markers=["X_pca_2", "X_pca_4"], grid=(2, 2), n_metaclusters=2
+        )
+        for key, column in (("nimbus", 2), ("nimbus", 4), ("all", 1), ("all", 4)):
+            edges = desk_of(table, Request(key)).facts.histograms.of(f"X_pca_{column}").edges
+            own = values[:, column]
+            assert edges[[0, -1]] == pytest.approx([own.min(), own.max()])
+
+    def test_an_obsm_that_is_gone_is_named(self):
+        table = AnnData(np.zeros((9, 1)), obsm={"X_pca": np.random.default_rng(0).random((9, 2))})
+        nimbus.tl.cluster(table, obsm="X_pca", grid=(2, 2), n_metaclusters=2)
+        table.obsm["X_umap"] = table.obsm.pop("X_pca")
+        with pytest.raises(ValueError, match="key of obsm 'X_pca' does not exist.*'X_umap'"):
+            desk_of(table, Request("nimbus"))
 
     def test_a_table_without_clusters_is_refused_with_what_to_do(self):
         table = AnnData(np.zeros((3, 1)))

@@ -133,7 +133,7 @@ def test_an_unlikely_pixel_size_is_warned_of(tmp_path):
         _ome(tmp_path, f"{name}.ome.tiff", PhysicalSizeX=500, PhysicalSizeXUnit="µm")
         _labels(tmp_path, name)
 
-    with pytest.warns(UserWarning, match="pixel size of 500 um in 'a', 'b'; tissue images"):
+    with pytest.warns(UserWarning, match=r"500 um in 'a', 'b'; .*pixel_size= \(--pixel-size\)"):
         _read(tmp_path)
     with pytest.raises(ValueError, match=r"pixel_size=-0\.5 is not a length"):
         _read(tmp_path, pixel_size=-0.5)

@@ -242,7 +242,7 @@ def test_a_pixel_size_that_contradicts_itself_is_unknown_with_a_warning(tmp_path
     path = _write(tmp_path / "fov.ome.tiff", size=-1.0)
 
     with pytest.warns(
-        UserWarning, match="PhysicalSize is not a length; the pixel size is taken as"
+        UserWarning, match=r"PhysicalSize is not a length; .*give pixel_size= \(--pixel-size\)"
     ):
         assert read_image(path).pixel_size_um is None
 

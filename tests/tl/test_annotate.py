@@ -166,6 +166,21 @@ class TestGroups:
         assert summary.loc["g2", "agreement"] == pytest.approx((named(alone)[own] == "B").mean())
         assert 0.8 < summary.loc["g2", "agreement"] < 1
 
+    def test_cells_without_any_score_are_nan_whatever_their_group_is_called(self):
+        table, whole = self.table(), self.table()
+        gone = (table.obs["group"] == "g4").to_numpy()  # all of this group, and a B cell
+        gone |= np.arange(400) == np.flatnonzero(table.obs["group"] == "g2")[0]
+        table.layers["nimbus"][gone] = np.nan
+        nimbus.tl.annotate(whole, MATRIX, groupby="group")
+        assert named(whole)[gone].notna().all(), "proves nothing: they have no group"
+        nimbus.tl.annotate(table, MATRIX, groupby="group")
+        gone[7] = True  # has no group
+        np.testing.assert_array_equal(named(table).isna(), gone)
+        np.testing.assert_array_equal(table.obs["nimbus_cell_type_confidence"].isna(), gone)
+        summary = table.uns["nimbus_cell_type"]["summary"].set_index("group")
+        assert summary.loc["g2", "n_cells"] == (named(table) == "B").sum()
+        assert summary.loc["g4", ["n_cells", "cell_type"]].tolist() == [0, "unassigned"]
+
     def test_a_group_of_two_types_is_unassigned(self):
         table = self.table()
         few = (

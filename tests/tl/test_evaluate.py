@@ -309,7 +309,7 @@ class TestIntervals:
     def test_without_a_column_of_fields_there_is_a_warning_and_no_interval(self):
         table = judged_table()
         del table.obs["fov"]
-        with pytest.warns(UserWarning, match="pass field_key="):
+        with pytest.warns(UserWarning, match=r"pass field_key= \(--field-key\)"):
             metrics = evaluate(table, n_boot=20)
         assert metrics["f1_high"].isna().all()
         assert evaluate(table, n_boot=20, field_key="cell_type")["f1_high"].notna().all()

@@ -26,6 +26,7 @@ from nimbus.data.elements import image_names, pair_elements
 from nimbus.data.layers import dense, layer_names, marker_values
 from nimbus.data.mapstore import TablePlace
 from nimbus.data.tables import table_of
+from nimbus.tl._clusterinput import obsm_columns
 from nimbus.tl._metaclusters import ConsensusSettings
 
 from .cells import Cells, Histograms, numbers_of
@@ -204,8 +205,8 @@ def _values(
     """Values of a marker for every cell, from the layer asked for or from what was clustered."""
     source = str(record.get("settings", {}).get("source", "X"))
     if layer is None and source.startswith("obsm/"):
-        name, markers = source.removeprefix("obsm/"), [str(m) for m in record["markers"]]
-        return lambda marker: np.asarray(table.obsm[name])[:, markers.index(marker)]
+        values, columns = obsm_columns(table, source.removeprefix("obsm/"))
+        return lambda marker: dense(values[:, [columns.index(marker)]]).ravel()
     wanted = layer or source.removeprefix("layers/")
     if wanted not in ("X", *table.layers):
         raise ValueError(f"layer {wanted!r} does not exist; there is {listed(layer_names(table))}")

@@ -219,6 +219,7 @@ def _warn_of_pixel_sizes(fields: Sequence[Field]) -> None:
     if odd:
         warnings.warn(
             f"pixel size of {odd[0].pixel_size_um:g} um in {listed(f.name for f in odd)}; tissue "
-            f"images have {low:g} to {high:g} um: if the unit is wrong, give pixel_size= in um",
+            f"images have {low:g} to {high:g} um: if the unit is wrong, give pixel_size= "
+            "(--pixel-size) in um",
             stacklevel=3,
         )

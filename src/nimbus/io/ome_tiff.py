@@ -143,8 +143,8 @@ def _pixel_size_um(image: OmeImage, source: Path) -> float | None:
         return image.pixel_size_um()
     except ValueError as error:
         warnings.warn(
-            f"{source}: {error}; the pixel size is taken as unknown: give pixel_size= if that is "
-            "an error of the file, resample the image if it is not",
+            f"{source}: {error}; the pixel size is taken as unknown: give pixel_size= "
+            "(--pixel-size) if that is an error of the file, resample the image if it is not",
             stacklevel=2,
         )
         return None

@@ -39,6 +39,9 @@ Annotations: TypeAlias = pd.DataFrame | Sequence[pd.DataFrame] | Mapping[str, pd
 ALL_MARKERS = "all"
 """Row of the agreement over the pairs of all markers."""
 
+UNNAMED = "annotator "
+"""What those are called whose tables came in a list, before their number."""
+
 
 def gold_labels(
     adata: AnnData | SpatialData,
@@ -141,6 +144,17 @@ def annotation_record(
     return record
 
 
+def is_unnamed(annotator: str) -> bool:
+    """Whether somebody's table came in a list, without a name.
+
+    Examples
+    --------
+    >>> is_unnamed("annotator 2"), is_unnamed("ada"), is_unnamed("annotator B")
+    (True, False, False)
+    """
+    return annotator.startswith(UNNAMED) and annotator.removeprefix(UNNAMED).isdecimal()
+
+
 def gold_agreement(annotations: Annotations, *, likely: Likely = "undetermined") -> pd.DataFrame:
     """How far annotators agree on each marker: Cohen's kappa.
 
@@ -185,7 +199,7 @@ def _by_name(annotations: Annotations) -> dict[str, pd.DataFrame]:
     if isinstance(annotations, pd.DataFrame):
         annotations = [annotations]
     if not isinstance(annotations, Mapping):
-        annotations = {f"annotator {k}": frame for k, frame in enumerate(annotations, start=1)}
+        annotations = {f"{UNNAMED}{k}": frame for k, frame in enumerate(annotations, start=1)}
     if not annotations:
         raise ValueError("there are no annotations: the list is empty")
     clean = {}

@@ -105,7 +105,7 @@ def warn_without_positives(found: Survey, markers: Sequence[str], source: str) -
     if flat:
         warnings.warn(
             f"markers without a positive cell in {source}: {listed(flat)}; they add noise alone, "
-            "leave them out with markers=",
+            "leave them out with markers= (--markers)",
             stacklevel=4,
         )
 
@@ -137,6 +137,27 @@ def read_input(
     return ClusterInput(array, source, tuple(wanted), columns, chosen, kept, n_jobs)
 
 
+def obsm_columns(table: AnnData, obsm: str) -> tuple[Any, list[str]]:
+    """An array of ``obsm``, dense or sparse, and what its columns are called.
+
+    Raises
+    ------
+    ValueError
+        There is none of that key.
+
+    Examples
+    --------
+    >>> table = AnnData(np.zeros((1, 1)), obsm={"X_pca": np.array([[0.5, 2.0]])})
+    >>> obsm_columns(table, "X_pca")
+    (array([[0.5, 2. ]]), ['X_pca_0', 'X_pca_1'])
+    """
+    require_known("key of obsm", [obsm], list(table.obsm))
+    values = table.obsm[obsm]
+    if isinstance(values, pd.DataFrame):
+        return values.to_numpy(), [str(name) for name in values.columns]
+    return values, [f"{obsm}_{k}" for k in range(values.shape[1])]
+
+
 def strata(table: AnnData, region_key: str | None) -> NDArray[np.int64]:
     """Number of the region of each cell; all 0 where nothing tells regions apart.
 
@@ -161,20 +182,14 @@ def _source(table: AnnData, layer: str | None, obsm: str | None) -> tuple[Any, s
     """The array, what it is called, and the names of its columns."""
     markers = [str(name) for name in table.var_names]
     if obsm is not None:
-        require_known("key of obsm", [obsm], list(table.obsm))
-        return _named(table.obsm[obsm], obsm)
+        values, columns = obsm_columns(table, obsm)
+        return values, f"obsm/{obsm}", columns
     if layer is not None:
         require_known("layer", [layer], layer_names(table))
         return table.layers[layer], f"layers/{layer}", markers
     if table.X is None:
         raise ValueError("layer=None takes X, which this table does not have; name a layer")
     return table.X, "X", markers
-
-
-def _named(values: Any, obsm: str) -> tuple[Any, str, Sequence[str]]:
-    if isinstance(values, pd.DataFrame):
-        return values.to_numpy(), f"obsm/{obsm}", [str(name) for name in values.columns]
-    return values, f"obsm/{obsm}", [f"{obsm}_{k}" for k in range(values.shape[1])]
 
 
 def _restricted(obs: pd.DataFrame, restrict_to: tuple[str, str | Sequence[str]]) -> BoolArray:

@@ -132,7 +132,7 @@ def field_numbers(table: AnnData, field_key: str | None) -> tuple[IntArray, int]
         if not found:
             warnings.warn(
                 "the table has no column that names the field of each cell (region, fov), so all "
-                "cells are taken as one field; pass field_key=",
+                "cells are taken as one field; pass field_key= (--field-key)",
                 stacklevel=4,
             )
             return np.zeros(table.n_obs, dtype=np.int64), 1

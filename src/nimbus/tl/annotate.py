@@ -193,18 +193,19 @@ def _of_groups(
     groups: Sequence[str],
     confidence: float,
 ) -> Annotated:
-    """Each cell named as its group."""
+    """Each cell that has a score named as its group."""
     n_cells = named.tally.n_cells
     of_types = model.of_types(model.of_groups(named.tally.evidence, n_cells))
     decided = model.decide(of_types, confidence)
-    code = np.where(group < 0, NO_SCORE, decided.code[group])
-    same = (named.code == code) & (group >= 0)
+    unknown = (group < 0) | (named.code == NO_SCORE)
+    code = np.where(unknown, NO_SCORE, decided.code[group])
+    same = (named.code == code) & ~unknown
     agreeing = np.bincount(group[same], minlength=len(groups))
     return Annotated(
         model=model,
         rules=found.rules,
         code=code,
-        confidence=np.where(group < 0, np.nan, decided.confidence[group]).astype(np.float32),
+        confidence=np.where(unknown, np.nan, decided.confidence[group]).astype(np.float32),
         of_types=named.of_types,
         groups=groups,
         group_code=decided.code,

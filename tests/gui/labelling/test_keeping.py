@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import spatialdata
 
@@ -52,6 +53,12 @@ def file(store, name="ada"):
 
 def layer(store):
     return spatialdata.read_zarr(store).tables["table"].layers["gold"]
+
+
+def recorded(store):
+    """How many labels of each annotator the store has."""
+    record = spatialdata.read_zarr(store).tables["table"].uns["gold"]
+    return record["annotations"]["annotator"].value_counts().to_dict()
 
 
 def test_each_label_is_in_the_file_when_commit_returns(store):
@@ -228,6 +235,53 @@ def test_without_scores_cells_come_by_chance():
     sdata = scored()
     del sdata.tables["table"].layers["nimbus"]
     assert review_desk(sdata, Request()).state.queues.order == "random"
+
+
+class TestWhoAgrees:
+    """People with the same seed see the same cells, so that some say exactly the same."""
+
+    @pytest.fixture
+    def said(self):
+        """What two cells are; of a marker that is not the first to be judged."""
+        ids = scored().tables["table"].obs["instance_id"][:2].to_numpy()
+        labels = ["positive", "negative"]
+        return pd.DataFrame({"fov": "fov0", "instance_id": ids, "marker": "CD8", "label": labels})
+
+    def written(self, path, annotations):
+        sdata = scored()
+        nimbus.pp.gold_labels(sdata, annotations)
+        sdata.write(path)
+        return path
+
+    def agrees(self, store, name, said):
+        """Somebody says the same on the page, and closes it."""
+        desk = desk_of(store, name)
+        desk.saving.keep(desk.ledger.book.read(said).labels)
+        desk.saving.finish()
+
+    def opened_again(self, store, name):
+        desk = desk_of(store, name)
+        do(desk, "positive")
+        desk.saving.finish()
+        return recorded(store)
+
+    def test_all_who_have_a_name_stay(self, said, tmp_path):
+        store = self.written(tmp_path / "tissue.zarr", {"ada": said, "bob": said})
+        self.agrees(store, "cy", said)
+        assert recorded(store) == {"ada": 2, "bob": 2, "cy": 2}
+        assert self.opened_again(store, "cy") == {"ada": 2, "bob": 2, "cy": 3}
+
+    def test_a_table_without_a_name_is_nobody_who_was_counted_beside_it(self, said, tmp_path):
+        store = self.written(tmp_path / "tissue.zarr", [said])
+        self.agrees(store, "cy", said)
+        assert self.opened_again(store, "cy") == {"annotator 1": 2, "cy": 3}
+
+    def test_tables_without_names_get_one_name_each(self, said, tmp_path):
+        store = self.written(tmp_path / "tissue.zarr", [said, said])
+        assert recorded(store) == {"annotator 1": 2, "annotator 2": 2}
+        file(store).parent.mkdir()
+        said.to_csv(file(store, "ada"), index=False)  # what one of the tables was read from
+        assert self.opened_again(store, "ada") == {"ada": 3, "annotator 2": 2}
 
 
 class TestConsensusOfTwo:

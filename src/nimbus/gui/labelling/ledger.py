@@ -14,7 +14,7 @@ from anndata import AnnData
 from nimbus.data.annotations import ANNOTATIONS, ANNOTATOR, Likely
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.pp._labels import undefined_labels, write_labels
-from nimbus.pp.gold_labels import annotation_record, gold_agreement
+from nimbus.pp.gold_labels import annotation_record, gold_agreement, is_unnamed
 
 from .book import Book, Judged, agreed, changed_pairs
 from .state import Labels, Pair
@@ -155,13 +155,18 @@ def open_ledger(
 
 
 def _called(judged: Mapping[str, Judged], files: Mapping[str, Judged]) -> dict[str, Judged]:
-    """The same with names of files: a list of tables that was counted before had none."""
-    of = {
-        name: next((own for own, one in files.items() if one.labels == said.labels), name)
-        for name, said in judged.items()
-        if name not in files
-    }
-    return {of.get(name, name): said for name, said in judged.items()}
+    """The same with names of files: a list of tables that was counted before had none.
+
+    A file names one of them at most, and none where its annotator was counted by name.
+    """
+    left = {own: said.labels for own, said in files.items() if own not in judged}
+    called = {}
+    for name, said in judged.items():
+        equal = [own for own, labels in left.items() if labels == said.labels]
+        own = equal[0] if equal and is_unnamed(name) and name not in files else name
+        left.pop(own, None)
+        called[own] = said
+    return called
 
 
 @dataclass(frozen=True, slots=True)
