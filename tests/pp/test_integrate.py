@@ -23,6 +23,23 @@ def test_it_equals_a_slow_loop_and_needs_no_pixel_size():
             np.testing.assert_allclose(got, image[:, labels == cell].mean(axis=1), rtol=1e-6)
 
 
+def test_a_field_without_the_channel_keeps_its_cells_with_nan():
+    fields = []
+    for name, channels in (("a", ("CD3", "CD8")), ("b", ("CD3",))):
+        labels = draw_labels((40, 50), n_cells=9, seed=1)
+        image = draw_image(labels, n_channels=len(channels), seed=2)
+        fields.append(Field(name, image, labels, channels, None))
+    one, both = build_sdata(fields), build_sdata(fields)
+    nimbus.pp.integrate(one, channels=["CD8"], show_progress_bar=False)
+    nimbus.pp.integrate(both, show_progress_bar=False)
+    table, whole = one.tables["table"], both.tables["table"]
+    np.testing.assert_array_equal(table.X[:, 0], whole[:, "CD8"].X[:, 0])
+    of_b = (table.obs["region"] == "b_labels").to_numpy()
+    np.testing.assert_array_equal(np.isnan(table.X[:, 0]), of_b)
+    np.testing.assert_array_equal(table.obs["area"], whole.obs["area"])
+    np.testing.assert_array_equal(table.obsm["spatial"], whole.obsm["spatial"])
+
+
 def test_cells_cut_by_tiles_keep_their_means(monkeypatch):
     whole, cut = draw_sdata([(60, 70)]), draw_sdata([(60, 70)])
     nimbus.pp.integrate(whole, show_progress_bar=False)

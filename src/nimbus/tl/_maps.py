@@ -23,6 +23,8 @@ from ._prepare import Prepared
 def add_maps(sdata: SpatialData, run: Prepared, *, name: str | bool | None) -> list[str]:
     """Add one lazy image element for each field, on the network's grid; gives their names.
 
+    A field whose image has none of the channels gets none.
+
     Parameters
     ----------
     sdata
@@ -37,6 +39,8 @@ def add_maps(sdata: SpatialData, run: Prepared, *, name: str | bool | None) -> l
         return []
     names = []
     for index, field in enumerate(run.fields.values()):
+        if not field.source.channels:
+            continue
         key = f"{field.source.image_name}_{name}"
         system = field.placement.coordinate_system
         placed = Affine(
