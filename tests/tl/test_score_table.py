@@ -155,6 +155,53 @@ class TestExistingTable:
         assert {"again", "nimbus"} <= set(table.uns)
 
 
+def never(planes):
+    raise AssertionError("the work began")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"key_added": "nimbus v1"}, r"key_added='nimbus v1' .*; 'nimbus_v1' would do"),
+            ({"key_added": "__run"}, "do not begin with '__'; '_run' would do"),
+            ({"key_added": ""}, "key_added='' gives"),
+            ({"key_added": "Integrated"}, r"layers\['Integrated'\]: there is 'integrated'"),
+            ({"table_key": "my table"}, r"table_key='my table': .*; 'my_table' would do"),
+            ({"table_key": "A_image"}, "table_key='A_image': there is 'a_image'"),
+            (
+                {"table_key": "a_image"},
+                "table_key='a_image': that name is taken by one of the images",
+            ),
+        ],
+    )
+    def test_one_that_spatialdata_refuses_is_told_before_the_work(self, options, told):
+        with pytest.raises(ValueError, match=told):
+            scored(**{"model": never} | options)
+
+    def test_a_suffix_counts_with_the_keys_that_the_table_has(self):
+        sdata = scored()
+        sdata.tables["table"].layers["run_STD"] = sdata.tables["table"].X
+        options = {"key_added": "run", "tta": True, "uncertainty": True}
+        with pytest.raises(ValueError, match=r"layers\['run_std'\]: there is 'run_STD'"):
+            nimbus.tl.score(sdata, **QUIET | {"model": never} | options)
+        nimbus.tl.score(sdata, **QUIET | options | {"uncertainty": False})
+        assert "run" in sdata.tables["table"].layers
+
+    def test_integrate_refuses_them_too(self):
+        sdata = draw_sdata(SHAPES)
+        for options in ({"key_added": "mean intensity"}, {"table_key": "my table"}):
+            with pytest.raises(ValueError, match="would do"):
+                nimbus.pp.integrate(sdata, show_progress_bar=False, **options)
+        assert not sdata.tables
+
+    def test_a_table_that_exists_is_filled_whatever_else_its_owner_keeps_there(self):
+        sdata = scored()
+        sdata.tables["table"].obs["my column"] = 0
+        nimbus.tl.score(sdata, **QUIET | {"key_added": "again"})
+        assert "again" in sdata.tables["table"].layers
+
+
 class TestScalesUsed:
     def test_stored_scales_of_a_chosen_quantile_are_used(self):
         sdata = draw_sdata(SHAPES)
@@ -211,9 +258,6 @@ class TestStore:
         assert json.loads(again.uns["nimbus"]["card"])["pixel_size_um"] == 1.0
 
     def test_without_a_store_write_is_refused_before_the_work(self):
-        def never(planes):
-            raise AssertionError("the work began")
-
         with pytest.raises(ValueError, match=r"no store; write it once with sdata.write"):
             scored(model=never, write=True)
 

@@ -8,6 +8,7 @@ from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
+from nimbus.data.names import require_table_names
 from nimbus.data.sources import Request, open_field, to_world, wanted_channels
 from nimbus.data.store import require_writable, write_table
 from nimbus.data.tables import RegionRows, aligned, new_table
@@ -74,7 +75,8 @@ def integrate(  # noqa: PLR0913 - the public signature
     TypeError
         No SpatialData object.
     ValueError
-        Elements that do not exist, are ambiguous, or do not lie on each other.
+        Elements that do not exist, are ambiguous, or do not lie on each other; a name that
+        SpatialData does not take.
 
     Examples
     --------
@@ -95,6 +97,7 @@ def integrate(  # noqa: PLR0913 - the public signature
         labels_key=labels_key,
         channels=channels,
     )
+    require_table_names(sdata, table_key, {"layers": [key_added]}, key_added=key_added)
     # The pixel size does not matter here: any number serves.
     request = Request(target.pairs, target.channels, scale, coordinate_system, 1.0, nan)
     panels = wanted_channels(sdata, request)
@@ -122,9 +125,9 @@ def integrate(  # noqa: PLR0913 - the public signature
             spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
         )
     values = aligned(table, regions)
+    table.layers[key_added] = values
     if target.table is None:
         table.X = values.copy()  # scanpy changes X in place
         sdata.tables[table_key] = table
-    table.layers[key_added] = values
     if write:
         write_table(sdata, table_key, keys={"layers": [key_added]})

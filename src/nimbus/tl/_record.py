@@ -81,15 +81,19 @@ def make_table(scored: Scored) -> AnnData:
     return table
 
 
+def score_keys(key_added: str, *, uncertainty: bool) -> dict[str, list[str]]:
+    """Keys of the table that :func:`write_scores` writes."""
+    layers = [key_added, key_added + Suffix.STD] if uncertainty else [key_added]
+    return {"layers": layers, "var": [key_added + Suffix.SCALE], "uns": [key_added]}
+
+
 def write_scores(
     table: AnnData, scored: Scored, run: Prepared, *, key_added: str
 ) -> dict[str, list[str]]:
     """Write scores, scales and settings into `table`; gives the touched keys."""
-    layers = [key_added]
     table.layers[key_added] = aligned(table, scored.taken("score"))
     if run.settings.uncertainty:
-        layers.append(key_added + Suffix.STD)
-        table.layers[layers[-1]] = aligned(table, scored.taken("spread"))
+        table.layers[key_added + Suffix.STD] = aligned(table, scored.taken("spread"))
     table.var[key_added + Suffix.SCALE] = _common_scale(table, run.scales.table)
     table.uns[key_added] = {
         "model": run.described.card.name,
@@ -103,7 +107,7 @@ def write_scores(
         "scales": _long(run.scales.table),
         "fields": _field_table(scored.fields),
     }
-    return {"layers": layers, "var": [], "uns": [key_added]}
+    return score_keys(key_added, uncertainty=run.settings.uncertainty)
 
 
 def _common_scale(table: AnnData, scales: ScaleTable) -> np.ndarray:

@@ -10,6 +10,7 @@ from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
+from nimbus.data.names import require_table_names
 from nimbus.data.sources import Request
 from nimbus.data.store import require_writable, store_claimed, write_image, write_table
 from nimbus.data.targets import find_target
@@ -22,7 +23,7 @@ from nimbus.engine.spare import give_back
 
 from ._maps import add_maps
 from ._prepare import GivenScales, prepare
-from ._record import Scored, make_table, warn_without_cells, write_scores
+from ._record import Scored, make_table, score_keys, warn_without_cells, write_scores
 from ._settings import Settings
 
 
@@ -138,7 +139,8 @@ def score(  # noqa: PLR0913 - the public signature
     ------
     ValueError
         Elements that do not exist, are ambiguous or do not lie on each other; an unknown pixel
-        size; NaN and infinite pixels; weights that are refused; a `resume` folder of another run.
+        size; NaN and infinite pixels; weights that are refused; a `resume` folder of another run;
+        a name that SpatialData does not take.
     TypeError
         No SpatialData object, or labels that are not integers.
     OSError
@@ -168,6 +170,8 @@ def score(  # noqa: PLR0913 - the public signature
         labels_key=labels_key,
         channels=channels,
     )
+    keys = score_keys(key_added, uncertainty=uncertainty)
+    require_table_names(sdata, table_key, keys, key_added=key_added, new=[Layers.INTEGRATED])
     request = Request(target.pairs, target.channels, scale, coordinate_system, pixel_size, nan)
     jobs = default_jobs(n_jobs)
     run = prepare(
@@ -187,7 +191,8 @@ def score(  # noqa: PLR0913 - the public signature
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
     touched = write_scores(table, scored, run, key_added=key_added)
-    sdata.tables[table_key] = table
+    if target.table is None:
+        sdata.tables[table_key] = table
     maps = add_maps(sdata, run, name=key_added if save_maps is True else save_maps)
     if write:
         for name in maps:
