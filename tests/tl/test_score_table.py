@@ -7,6 +7,7 @@ import os
 import warnings
 
 import anndata
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -322,3 +323,40 @@ class TestMaps:
         nimbus.tl.score(sdata, **QUIET, save_maps=True)
         nimbus.tl.score(sdata, **QUIET, key_added="again", save_maps=True)
         assert sorted(sdata.images) == ["a_image", "a_image_again", "a_image_nimbus"]
+
+    def test_labels_that_share_an_image_have_a_map_each(self, tmp_path):
+        sdata = draw_sdata([(60, 70)])
+        upside_down = da.from_array(sdata["a_labels"].to_numpy()[::-1])
+        sdata.labels["nuclei"] = sdata["a_labels"].copy(data=upside_down)
+        sdata.write(tmp_path / "s.zarr")
+        nimbus.tl.score(sdata, **QUIET, image_key="a_image", save_maps=True, write=True)
+        names = ["a_image_a_labels_nimbus", "a_image_nuclei_nimbus"]
+        again = spatialdata.read_zarr(tmp_path / "s.zarr")
+        assert sorted(again.images) == ["a_image", *names]
+        for labels, name in zip(("a_labels", "nuclei"), names, strict=True):
+            alone = draw_sdata([(60, 70)])
+            alone.labels["a_labels"] = sdata[labels]
+            nimbus.tl.score(alone, **QUIET, save_maps=True)
+            np.testing.assert_array_equal(again[name], alone["a_image_nimbus"])
+        assert (again[names[0]].to_numpy() != again[names[1]].to_numpy()).any()
+
+    def test_they_never_take_the_place_of_another_element(self, tmp_path):
+        sdata = draw_sdata([(60, 70)])
+        sdata.images["a_image_raw"] = sdata["a_image"]
+        sdata.write(tmp_path / "s.zarr")
+        options = QUIET | {"model": never, "image_key": "a_image", "write": True}
+        with pytest.raises(ValueError, match="the image 'a_image_raw': that name is taken"):
+            nimbus.tl.score(sdata, **options, save_maps="raw")
+        with pytest.raises(ValueError, match="'a_image_Raw': there is 'a_image_raw'"):
+            nimbus.tl.score(sdata, **options, save_maps="Raw")
+        with pytest.raises(ValueError, match="'a_image_my_maps' would do"):
+            nimbus.tl.score(sdata, **options, save_maps="my maps")
+        assert not sdata.tables
+
+    def test_those_of_an_earlier_run_are_replaced(self):
+        sdata = draw_sdata([(60, 70)])
+        nimbus.tl.score(sdata, **QUIET, save_maps=True)
+        before = sdata["a_image_nimbus"].to_numpy()
+        nimbus.tl.score(sdata, **QUIET, save_maps=True, scales={"m0": 999.0, "m1": 999.0})
+        assert (sdata["a_image_nimbus"].to_numpy() <= before).all()
+        assert (sdata["a_image_nimbus"].to_numpy() < before).any()

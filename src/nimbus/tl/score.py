@@ -21,7 +21,7 @@ from nimbus.engine.score import score_fields
 from nimbus.engine.source import NanRule, require_nan_rule
 from nimbus.engine.spare import give_back
 
-from ._maps import add_maps
+from ._maps import add_maps, map_names
 from ._prepare import GivenScales, prepare
 from ._record import Scored, make_table, score_keys, warn_without_cells, write_scores
 from ._settings import Settings
@@ -97,8 +97,10 @@ def score(  # noqa: PLR0913 - the public signature
         the model was made for.
     save_maps
         Also add the probability images as image elements: ``True`` names them
-        ``f"{image_key}_{key_added}"``, a string replaces `key_added` there. They are lazy: each
-        chunk is computed when it is read or written.
+        ``f"{image_key}_{key_added}"``, or ``f"{image_key}_{labels_key}_{key_added}"`` where
+        several labels have that image; a string replaces `key_added` there. Maps of an earlier
+        run are replaced, other elements never. They are lazy: each chunk is computed when it is
+        read or written.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``None`` takes the best there is.
     precision
@@ -172,6 +174,7 @@ def score(  # noqa: PLR0913 - the public signature
     )
     keys = score_keys(key_added, uncertainty=uncertainty)
     require_table_names(sdata, table_key, keys, key_added=key_added, new=[Layers.INTEGRATED])
+    maps = map_names(sdata, target.pairs, name=key_added if save_maps is True else save_maps)
     request = Request(target.pairs, target.channels, scale, coordinate_system, pixel_size, nan)
     jobs = default_jobs(n_jobs)
     run = prepare(
@@ -193,8 +196,8 @@ def score(  # noqa: PLR0913 - the public signature
     touched = write_scores(table, scored, run, key_added=key_added)
     if target.table is None:
         sdata.tables[table_key] = table
-    maps = add_maps(sdata, run, name=key_added if save_maps is True else save_maps)
+    added = add_maps(sdata, run, maps)
     if write:
-        for name in maps:
+        for name in added:
             write_image(sdata, name)
         write_table(sdata, table_key, keys=touched)
