@@ -8,6 +8,7 @@ from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
+from nimbus.data.layers import dense
 from nimbus.data.names import require_table_names
 from nimbus.data.sources import Request, open_field, to_world, wanted_channels
 from nimbus.data.store import require_writable, write_table
@@ -67,8 +68,9 @@ def integrate(  # noqa: PLR0913 - the public signature
     Returns
     -------
     None. Sets ``tables[table_key].layers[key_added]``: float32 ``(cells, markers)`` in the units
-    of the image; NaN for rows whose cell is not in the labels and markers that were not read. A
-    new table also gets ``X``, ``obs["area"]`` and ``obsm["spatial"]``.
+    of the image; NaN for rows whose cell is not in the labels and markers that were not read,
+    except that a layer that exists keeps its values of other labels and markers. A new table also
+    gets ``X``, ``obs["area"]`` and ``obsm["spatial"]``.
 
     Raises
     ------
@@ -124,7 +126,8 @@ def integrate(  # noqa: PLR0913 - the public signature
             areas=[cells.area for cells in measured],
             spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
         )
-    values = aligned(table, regions)
+    held = table.layers.get(key_added)
+    values = aligned(table, regions, before=None if held is None else dense(held))
     table.layers[key_added] = values
     if target.table is None:
         table.X = values.copy()  # scanpy changes X in place

@@ -21,6 +21,7 @@ from nimbus.engine.score import score_fields
 from nimbus.engine.source import NanRule, require_nan_rule
 from nimbus.engine.spare import give_back
 
+from ._earlier import earlier_record
 from ._maps import add_maps, map_names
 from ._prepare import GivenScales, prepare
 from ._record import Scored, make_table, score_keys, warn_without_cells, write_scores
@@ -127,7 +128,9 @@ def score(  # noqa: PLR0913 - the public signature
 
     ``layers["nimbus"]``
         float32 in [0, 1], ``(cells, markers)``; NaN for rows whose cell is not in the labels and
-        markers that were not scored.
+        markers that were not scored. Of other labels and markers the layer keeps the scores that
+        it has, if the same model made them with the same `tta`, `aggregate` and `precision`; else
+        they are dropped, with a warning before the work.
     ``layers["nimbus_std"]``
         With ``uncertainty=True``.
     ``var["nimbus_scale"]``, ``uns["nimbus"]``
@@ -180,6 +183,7 @@ def score(  # noqa: PLR0913 - the public signature
     run = prepare(
         sdata, request, settings, scales, n_jobs=jobs, show_progress_bar=show_progress_bar
     )
+    earlier = earlier_record(target.table, run, key_added=key_added)
     with store_claimed(sdata) if write else nullcontext(), run.journal() as journal:
         scores = score_fields(
             run.task,
@@ -193,7 +197,7 @@ def score(  # noqa: PLR0913 - the public signature
     give_back()
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
-    touched = write_scores(table, scored, run, key_added=key_added)
+    touched = write_scores(table, scored, run, earlier=earlier, key_added=key_added)
     if target.table is None:
         sdata.tables[table_key] = table
     added = add_maps(sdata, run, maps)
