@@ -7,6 +7,7 @@ from spatialdata.transformations import Scale, set_transformation
 
 import nimbus
 from nimbus.data.fields import Field, build_sdata
+from nimbus.data.layers import layer_names
 from support.tissue import brightness, draw_image, draw_labels, draw_sdata
 
 
@@ -89,7 +90,7 @@ def test_a_change_of_x_in_place_changes_no_layer(shapes, scored):
     else:
         nimbus.pp.integrate(sdata, show_progress_bar=False)
     table = sdata.tables["table"]
-    before = {name: values.copy() for name, values in table.layers.items()}
+    before = {name: table.layers[name].copy() for name in layer_names(table)}
     table.X[:] = -1
     assert before
     for name, values in before.items():
