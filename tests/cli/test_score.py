@@ -298,6 +298,8 @@ def test_warnings_are_one_line_each(nimbus, tmp_path, weights):
     ("arguments", "told"),
     [
         (["{store}", "--channels", "m9"], "channel 'm9'"),
+        (["{store}", "--channels", ""], "--channels [] names no channel; the images have 'm0'"),
+        (["{store}", "--key-added", "my run"], "--key-added 'my run' gives layers['my run']"),
         (["{store}", "--model", "nimbus-xl"], "model 'nimbus-xl' does not exist"),
         (["{store}", "--model", "none.safetensors"], "none.safetensors"),
         (["{store}", "--images", "here"], "a store and --images were given"),

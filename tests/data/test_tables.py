@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 import weakref
 
 import numpy as np
@@ -87,6 +88,36 @@ class TestAligned:
             for name, own in found.items()
         }
         np.testing.assert_array_equal(aligned(table, found.items()), slow_values(table, found))
+
+    @pytest.mark.parametrize("order", ["as made", "shuffled", "interleaved"])
+    @pytest.mark.parametrize("columns", [MARKERS, ("CD20", "CD3"), ()])
+    def test_other_regions_and_columns_keep_what_was_before(self, order, columns):
+        rng = np.random.default_rng(3)
+        found = regions(rng, b=7, a=6, c=5)
+        table = table_of(found)
+        if order == "shuffled":
+            table = table[rng.permutation(18)[:15]].copy()
+        if order == "interleaved":
+            every = np.r_[np.arange(7), np.arange(6), np.arange(5)]
+            table = table[np.argsort(every, kind="stable")].copy()
+        before = -rng.random(table.shape)
+        before.flags.writeable = False
+        own = found["a"]
+        picked = own.values[:, [MARKERS.index(c) for c in columns]]
+        lost = own.ids[0]  # the labels no longer hold it
+        measured = {"a": RegionRows(own.ids[1:], columns, picked[1:])}
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the row of the cell that was lost
+            got = aligned(table, measured.items(), before=before)
+
+        of_a = (table.obs["region"] == "a").to_numpy()
+        expected = np.where(
+            np.isin(MARKERS, columns), slow_values(table, {**found, **measured}), before
+        )
+        expected[~of_a] = before[~of_a]
+        expected[of_a & (table.obs["instance_id"] == lost).to_numpy()] = np.nan
+        np.testing.assert_array_equal(got, expected.astype(np.float32))
 
     def test_a_category_without_a_row_and_a_row_without_a_region_are_no_regions(self):
         found = regions(np.random.default_rng(2), b=4, a=3)

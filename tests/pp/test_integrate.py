@@ -7,6 +7,7 @@ from spatialdata.transformations import Scale, set_transformation
 
 import nimbus
 from nimbus.data.fields import Field, build_sdata
+from nimbus.data.layers import layer_names
 from support.tissue import brightness, draw_image, draw_labels, draw_sdata
 
 
@@ -21,6 +22,23 @@ def test_it_equals_a_slow_loop_and_needs_no_pixel_size():
             table.layers["integrated"][rows], table.obs["instance_id"][rows], strict=True
         ):
             np.testing.assert_allclose(got, image[:, labels == cell].mean(axis=1), rtol=1e-6)
+
+
+def test_a_field_without_the_channel_keeps_its_cells_with_nan():
+    fields = []
+    for name, channels in (("a", ("CD3", "CD8")), ("b", ("CD3",))):
+        labels = draw_labels((40, 50), n_cells=9, seed=1)
+        image = draw_image(labels, n_channels=len(channels), seed=2)
+        fields.append(Field(name, image, labels, channels, None))
+    one, both = build_sdata(fields), build_sdata(fields)
+    nimbus.pp.integrate(one, channels=["CD8"], show_progress_bar=False)
+    nimbus.pp.integrate(both, show_progress_bar=False)
+    table, whole = one.tables["table"], both.tables["table"]
+    np.testing.assert_array_equal(table.X[:, 0], whole[:, "CD8"].X[:, 0])
+    of_b = (table.obs["region"] == "b_labels").to_numpy()
+    np.testing.assert_array_equal(np.isnan(table.X[:, 0]), of_b)
+    np.testing.assert_array_equal(table.obs["area"], whole.obs["area"])
+    np.testing.assert_array_equal(table.obsm["spatial"], whole.obsm["spatial"])
 
 
 def test_cells_cut_by_tiles_keep_their_means(monkeypatch):
@@ -72,7 +90,7 @@ def test_a_change_of_x_in_place_changes_no_layer(shapes, scored):
     else:
         nimbus.pp.integrate(sdata, show_progress_bar=False)
     table = sdata.tables["table"]
-    before = {name: values.copy() for name, values in table.layers.items()}
+    before = {name: table.layers[name].copy() for name in layer_names(table)}
     table.X[:] = -1
     assert before
     for name, values in before.items():

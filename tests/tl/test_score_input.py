@@ -72,15 +72,18 @@ class TestElements:
         table = scores_of(draw_sdata([(60, 60)], n_channels=3), channels=["m2", "m0"])
         assert list(table.var_names) == ["m2", "m0"]
 
-    def test_fields_may_have_different_panels(self):
+    @staticmethod
+    def two_panels(second):
         a, b = draw_labels((40, 50), n_cells=9, seed=1), draw_labels((40, 40), n_cells=7, seed=2)
-        sdata = build_sdata(
+        return build_sdata(
             [
                 Field("a", draw_image(a, n_channels=2, seed=1), a, ("CD3", "CD8"), 0.5),
-                Field("b", draw_image(b, n_channels=1, seed=2), b, ("CD20",), 0.5),
+                Field("b", draw_image(b, n_channels=1, seed=2), b, (second,), 0.5),
             ]
         )
-        table = scores_of(sdata)
+
+    def test_fields_may_have_different_panels(self):
+        table = scores_of(self.two_panels("CD20"))
         assert list(table.var_names) == ["CD3", "CD8", "CD20"]
         of_a = (table.obs["region"] == "a_labels").to_numpy()
         scores = table.layers["nimbus"]
@@ -88,6 +91,37 @@ class TestElements:
         assert np.isnan(scores[~of_a, :2]).all()
         assert np.isfinite(scores[of_a, :2]).all()
         assert np.isfinite(scores[~of_a, 2]).all()
+
+    @pytest.mark.parametrize("aggregate", ["cell", "interior"])
+    @pytest.mark.parametrize("filled", [False, True])
+    def test_a_field_without_the_channel_keeps_its_cells_with_nan(self, aggregate, filled):
+        sdata, whole = self.two_panels("CD3"), scores_of(self.two_panels("CD3"))
+        n_seen = []
+
+        def counted(planes):
+            n_seen.append(len(planes))
+            return brightness(planes)
+
+        if filled:
+            sdata.tables["table"] = whole.copy()
+            sdata.tables["table"].layers.clear()
+        options = {"channels": ["CD8"], "aggregate": aggregate, "model": counted, "save_maps": True}
+        table = scores_of(sdata, **options, tta=True, uncertainty=True)
+        of_a = (table.obs["region"] == "a_labels").to_numpy()
+        scores = table[:, "CD8"].layers["nimbus"]
+        assert len(n_seen) == 8, "the network sees eight views of one field"
+        assert 0 < of_a.sum() < table.n_obs == whole.n_obs
+        assert np.isfinite(scores[of_a]).all()
+        assert np.isnan(table.layers["nimbus"][~of_a]).all()
+        np.testing.assert_array_equal(table.obs["area"], whole.obs["area"])
+        np.testing.assert_array_equal(table.obsm["spatial"], whole.obsm["spatial"])
+        assert sorted(sdata.images) == ["a_image", "a_image_nimbus", "b_image"]
+
+    @pytest.mark.parametrize("verb", [nimbus.tl.score, nimbus.pp.integrate])
+    def test_no_channel_at_all_is_refused_with_those_there_are(self, verb):
+        given = QUIET if verb is nimbus.tl.score else {"show_progress_bar": False}
+        with pytest.raises(ValueError, match=r"channels=\[\] names no channel.*'m0', 'm1'"):
+            verb(draw_sdata([(40, 40)]), channels=[], **given)
 
 
 class TestGeometry:

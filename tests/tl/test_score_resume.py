@@ -74,6 +74,25 @@ def test_a_stopped_run_goes_on_and_gives_the_identical_table(weights, tmp_path, 
     np.testing.assert_array_equal(resumed.X, whole.X)
 
 
+def test_a_field_without_the_channel_is_found_again(weights, tmp_path, monkeypatch):
+    def run():
+        sdata = draw_sdata([(90, 120), (40, 60)])
+        sdata["b_image"] = sdata["b_image"].assign_coords(c=["m0", "other"])
+        nimbus.tl.score(
+            sdata, channels="m1", model=weights, tta=False, resume=tmp_path, show_progress_bar=False
+        )
+        return sdata.tables["table"]
+
+    first = run()
+    of_b = (first.obs["region"] == "b_labels").to_numpy()
+    np.testing.assert_array_equal(np.isnan(first.layers["nimbus"][:, 0]), of_b)
+    calls = counting(monkeypatch)
+    again = run()
+    assert calls == []
+    np.testing.assert_array_equal(again.layers["nimbus"], first.layers["nimbus"])
+    np.testing.assert_array_equal(again.obsm["spatial"], first.obsm["spatial"])
+
+
 def test_sums_that_nobody_wants_may_lie_in_the_folder(weights, tmp_path, monkeypatch):
     real = Journal.save
 

@@ -7,6 +7,7 @@ import os
 import warnings
 
 import anndata
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,6 +156,53 @@ class TestExistingTable:
         assert {"again", "nimbus"} <= set(table.uns)
 
 
+def never(planes):
+    raise AssertionError("the work began")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"key_added": "nimbus v1"}, r"key_added='nimbus v1' .*; 'nimbus_v1' would do"),
+            ({"key_added": "__run"}, "do not begin with '__'; '_run' would do"),
+            ({"key_added": ""}, "key_added='' gives"),
+            ({"key_added": "Integrated"}, r"layers\['Integrated'\]: there is 'integrated'"),
+            ({"table_key": "my table"}, r"table_key='my table': .*; 'my_table' would do"),
+            ({"table_key": "A_image"}, "table_key='A_image': there is 'a_image'"),
+            (
+                {"table_key": "a_image"},
+                "table_key='a_image': that name is taken by one of the images",
+            ),
+        ],
+    )
+    def test_one_that_spatialdata_refuses_is_told_before_the_work(self, options, told):
+        with pytest.raises(ValueError, match=told):
+            scored(**{"model": never} | options)
+
+    def test_a_suffix_counts_with_the_keys_that_the_table_has(self):
+        sdata = scored()
+        sdata.tables["table"].layers["run_STD"] = sdata.tables["table"].X
+        options = {"key_added": "run", "tta": True, "uncertainty": True}
+        with pytest.raises(ValueError, match=r"layers\['run_std'\]: there is 'run_STD'"):
+            nimbus.tl.score(sdata, **QUIET | {"model": never} | options)
+        nimbus.tl.score(sdata, **QUIET | options | {"uncertainty": False})
+        assert "run" in sdata.tables["table"].layers
+
+    def test_integrate_refuses_them_too(self):
+        sdata = draw_sdata(SHAPES)
+        for options in ({"key_added": "mean intensity"}, {"table_key": "my table"}):
+            with pytest.raises(ValueError, match="would do"):
+                nimbus.pp.integrate(sdata, show_progress_bar=False, **options)
+        assert not sdata.tables
+
+    def test_a_table_that_exists_is_filled_whatever_else_its_owner_keeps_there(self):
+        sdata = scored()
+        sdata.tables["table"].obs["my column"] = 0
+        nimbus.tl.score(sdata, **QUIET | {"key_added": "again"})
+        assert "again" in sdata.tables["table"].layers
+
+
 class TestScalesUsed:
     def test_stored_scales_of_a_chosen_quantile_are_used(self):
         sdata = draw_sdata(SHAPES)
@@ -241,9 +289,6 @@ class TestStore:
         assert json.loads(again.uns["nimbus"]["card"])["pixel_size_um"] == 1.0
 
     def test_without_a_store_write_is_refused_before_the_work(self):
-        def never(planes):
-            raise AssertionError("the work began")
-
         with pytest.raises(ValueError, match=r"no store; write it once with sdata.write"):
             scored(model=never, write=True)
 
@@ -308,3 +353,40 @@ class TestMaps:
         nimbus.tl.score(sdata, **QUIET, save_maps=True)
         nimbus.tl.score(sdata, **QUIET, key_added="again", save_maps=True)
         assert sorted(sdata.images) == ["a_image", "a_image_again", "a_image_nimbus"]
+
+    def test_labels_that_share_an_image_have_a_map_each(self, tmp_path):
+        sdata = draw_sdata([(60, 70)])
+        upside_down = da.from_array(sdata["a_labels"].to_numpy()[::-1])
+        sdata.labels["nuclei"] = sdata["a_labels"].copy(data=upside_down)
+        sdata.write(tmp_path / "s.zarr")
+        nimbus.tl.score(sdata, **QUIET, image_key="a_image", save_maps=True, write=True)
+        names = ["a_image_a_labels_nimbus", "a_image_nuclei_nimbus"]
+        again = spatialdata.read_zarr(tmp_path / "s.zarr")
+        assert sorted(again.images) == ["a_image", *names]
+        for labels, name in zip(("a_labels", "nuclei"), names, strict=True):
+            alone = draw_sdata([(60, 70)])
+            alone.labels["a_labels"] = sdata[labels]
+            nimbus.tl.score(alone, **QUIET, save_maps=True)
+            np.testing.assert_array_equal(again[name], alone["a_image_nimbus"])
+        assert (again[names[0]].to_numpy() != again[names[1]].to_numpy()).any()
+
+    def test_they_never_take_the_place_of_another_element(self, tmp_path):
+        sdata = draw_sdata([(60, 70)])
+        sdata.images["a_image_raw"] = sdata["a_image"]
+        sdata.write(tmp_path / "s.zarr")
+        options = QUIET | {"model": never, "image_key": "a_image", "write": True}
+        with pytest.raises(ValueError, match="the image 'a_image_raw': that name is taken"):
+            nimbus.tl.score(sdata, **options, save_maps="raw")
+        with pytest.raises(ValueError, match="'a_image_Raw': there is 'a_image_raw'"):
+            nimbus.tl.score(sdata, **options, save_maps="Raw")
+        with pytest.raises(ValueError, match="'a_image_my_maps' would do"):
+            nimbus.tl.score(sdata, **options, save_maps="my maps")
+        assert not sdata.tables
+
+    def test_those_of_an_earlier_run_are_replaced(self):
+        sdata = draw_sdata([(60, 70)])
+        nimbus.tl.score(sdata, **QUIET, save_maps=True)
+        before = sdata["a_image_nimbus"].to_numpy()
+        nimbus.tl.score(sdata, **QUIET, save_maps=True, scales={"m0": 999.0, "m1": 999.0})
+        assert (sdata["a_image_nimbus"].to_numpy() <= before).all()
+        assert (sdata["a_image_nimbus"].to_numpy() < before).any()

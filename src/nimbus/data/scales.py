@@ -56,12 +56,12 @@ class UsedScales:
     ----------
     table
         Scale by image and channel.
-    origin
-        ``"given"``, or the rules they came from.
+    origins
+        ``"given"``, or the rules they came from, as text.
     """
 
     table: ScaleTable
-    origin: str
+    origins: tuple[str, ...]
 
 
 def compute_scales(
@@ -124,7 +124,7 @@ def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -
         for channel, scale in own.items()
     }
     table = {image: {c: merged[image, c] for c in names} for image, names in images.items()}
-    return UsedScales(table, "; ".join(dict.fromkeys(repr(one.rule) for one in passes)))
+    return UsedScales(table, tuple(dict.fromkeys(repr(one.rule) for one in passes)))
 
 
 def given_scales(
@@ -150,7 +150,7 @@ def given_scales(
                 f"scales are divisors above 0, or 0 for a channel without signal; image {image!r} "
                 f"has {wrong}"
             )
-    return UsedScales(table, "given")
+    return UsedScales(table, ("given",))
 
 
 def warn_without_signal(table: ScaleTable) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import listed, require_known
 from nimbus.core.scales import ScaleTable
 from nimbus.engine.pixels import laid_out
 from nimbus.engine.source import FieldSource, NanRule
@@ -63,12 +63,13 @@ class OpenField:
 def wanted_channels(sdata: SpatialData, request: Request) -> dict[str, list[str]]:
     """Channels to read of each image, in the order asked for.
 
-    Fields may have different panels: a channel must be in at least one of the images.
+    Fields may have different panels: a channel must be in at least one of the images; an image that
+    has none of them gets an empty list.
 
     Raises
     ------
     ValueError
-        A channel that no image has.
+        A channel that no image has, or no channel at all.
     """
     there = {
         image: channel_names(sdata.images[image], image_key=image)
@@ -76,9 +77,13 @@ def wanted_channels(sdata: SpatialData, request: Request) -> dict[str, list[str]
     }
     if request.channels is None:
         return {image: list(names) for image, names in there.items()}
-    require_known(
-        "channel", request.channels, list(dict.fromkeys(n for own in there.values() for n in own))
-    )
+    every = list(dict.fromkeys(name for own in there.values() for name in own))
+    if not request.channels:
+        raise ValueError(
+            f"channels=[] names no channel; the images have {listed(every)}. Name some of them, or "
+            "leave channels= out to take all"
+        )
+    require_known("channel", request.channels, every)
     return {image: [c for c in request.channels if c in own] for image, own in there.items()}
 
 

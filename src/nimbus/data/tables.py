@@ -103,12 +103,18 @@ def _instance_ids(column: pd.Series, instance_key: str) -> NDArray[np.int64]:
     return ids.astype(np.int64)
 
 
-def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArray[np.float32]:
+def aligned(
+    table: AnnData,
+    regions: Iterable[tuple[str, RegionRows]],
+    *,
+    before: AnyArray | None = None,
+) -> NDArray[np.float32]:
     """Values of `regions` in the rows and columns of `table`, shape ``(n_obs, n_vars)``.
 
-    NaN in rows whose cell the labels do not hold and in columns that were not measured; a warning
-    counts such rows. A region is asked for when the one before has been copied, so an iterator
-    need not hold them all; one that is the whole table is not copied at all.
+    NaN in rows whose cell the labels do not hold; a warning counts such rows. Other regions and
+    columns that were not measured keep what `before` holds, of the same shape; without it they are
+    NaN, too. A region is asked for when the one before has been copied, so an iterator need not
+    hold them all; one that is the whole table is not copied at all.
     """
     out = np.empty(table.shape, dtype=np.float32)  # takes memory as it is filled
     filled = np.zeros(table.n_obs, dtype=bool)
@@ -122,9 +128,9 @@ def aligned(table: AnnData, regions: Iterable[tuple[str, RegionRows]]) -> NDArra
             in_order = np.array_equal(columns, np.arange(table.n_vars))
             if in_order and rows.size == table.n_obs and np.array_equal(ids, region.ids):
                 return np.asarray(region.values, dtype=np.float32)
-            n_missing += _fill(out, columns, rows, ids, region)
+            n_missing += _fill(out, columns, rows, ids, region, before)
             filled[rows] = True
-    out[~filled] = np.nan
+    out[~filled] = np.nan if before is None else before[~filled]
     if n_missing:
         warnings.warn(
             f"{n_missing} rows of the table have no cell in the labels {listed(names)}; their "
@@ -140,24 +146,27 @@ def _fill(
     rows: NDArray[np.intp],
     ids: NDArray[np.int64],
     region: RegionRows,
+    before: AnyArray | None,
 ) -> int:
     """Copy the values of one region into its rows; gives the number of rows without a cell."""
     as_they_are = np.array_equal(ids, region.ids) and rows[-1] - rows[0] + 1 == rows.size
     if as_they_are:  # a table that nimbus made: one block, no copy on the way
-        block = out[rows[0] : rows[-1] + 1]
+        span = slice(rows[0], rows[-1] + 1)
         if np.array_equal(columns, np.arange(out.shape[1])):
-            block[:] = region.values
+            out[span] = region.values
         else:
-            block[:] = np.nan
-            block[:, columns] = region.values
+            out[span] = np.nan if before is None else before[span]
+            out[span, columns] = region.values
         return 0
-    out[rows] = np.nan
     if region.ids.size == 0:
+        out[rows] = np.nan
         return int(ids.size)
+    out[rows] = np.nan if before is None else before[rows]
     order = np.argsort(region.ids)
     place = np.searchsorted(region.ids, ids, sorter=order)
     place = order[np.minimum(place, region.ids.size - 1)]
     found = region.ids[place] == ids
+    out[rows[~found]] = np.nan
     out[np.ix_(rows[found], columns)] = region.values[place[found]]
     return int((~found).sum())
 

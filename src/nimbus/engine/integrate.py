@@ -41,10 +41,11 @@ class _Integrate:
         if cells.ids.size == 0:
             return None
         window = intensity_window(source.grid, box)
+        n = cells.ids.size
         groups = [
             intensity_sums(source.read_image(group, window), cells, source.grid, window)
             for group in source.channel_groups(1)
-        ]
+        ] or [(np.zeros((n, 0)), np.zeros(n))]  # the image has none of the channels
         area, place = place_sums(cells)
         sums = {
             "area": area,

@@ -71,7 +71,8 @@ def score_tile(
 ) -> CellSums | None:
     """Sums of the cells of one tile; ``None`` where it has none (its image is not read).
 
-    Sums over cells are taken beside, while the network sees the next channels.
+    Sums over cells are taken beside, while the network sees the next channels. Of an image that has
+    none of the channels places alone are taken: no network is run, the other sums have no width.
 
     Returns
     -------
@@ -82,6 +83,8 @@ def score_tile(
     cells = find_cells(source.read_labels(box), box)
     if cells.ids.size == 0:
         return None
+    if not source.channels:
+        return CellSums(cells.ids, _sums_without_channels(cells))
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
     origin = seen.window.joined(intensity_window(source.grid, box))
     with ThreadPoolExecutor(1, thread_name_prefix="nimbus-cells") as beside:
@@ -109,8 +112,24 @@ def score_tile(
     return CellSums(cells.ids, sums)
 
 
+def _sums_without_channels(cells: TileCells) -> dict[str, NDArray[np.float64]]:
+    """What :func:`score_tile` sums, of no channel."""
+    area, place = place_sums(cells)
+    n = cells.ids.size
+    return {
+        "area": area,
+        "place": place,
+        **dict.fromkeys(("score", "interior_score"), np.zeros((n, 1, 0))),
+        **dict.fromkeys(("interior_area", "intensity_area"), np.zeros(n)),
+        "intensity": np.zeros((n, 0)),
+    }
+
+
 def tile_maps(source: FieldSource, tile: Tile, predictor: Predictor, plan: ScorePlan) -> FloatMaps:
-    """Probabilities of the tile's write box, mean over the views, axes ``(c, y, x)``."""
+    """Probabilities of the tile's write box, mean over the views, axes ``(c, y, x)``.
+
+    The field has at least one channel.
+    """
     seen = _Seen(source, tile, plan, tile_mask(source, tile))
     groups = []
     for group in source.channel_groups(_group_size(tile, predictor, plan)):

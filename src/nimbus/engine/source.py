@@ -41,7 +41,7 @@ class FieldSource:
     image_name, labels_name
         Names for messages and for the fingerprint.
     image
-        Scored channels, axes ``(c, y, x)``.
+        Scored channels, axes ``(c, y, x)``; none where the image lacks all of them.
     labels
         Cell ids, axes ``(y, x)``.
     grid
@@ -86,7 +86,10 @@ class FieldSource:
         return finite(part, self.channels[group], box, image_name=self.image_name, nan=self.nan)
 
     def channel_groups(self, at_least: int) -> Iterator[slice]:
-        """Groups of channels that are whole chunks on disk, each of `at_least` if there are."""
+        """Groups of channels that are whole chunks on disk, each of `at_least` if there are.
+
+        None where the image has none of the channels.
+        """
         start = 0
         for end in accumulate(self.image.chunks[0]):
             if end - start >= at_least or start < end == self.image.shape[0]:

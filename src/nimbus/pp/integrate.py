@@ -8,6 +8,8 @@ from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
+from nimbus.data.layers import dense
+from nimbus.data.names import require_table_names
 from nimbus.data.sources import Request, open_field, to_world, wanted_channels
 from nimbus.data.store import require_writable, write_table
 from nimbus.data.tables import RegionRows, aligned, new_table
@@ -67,15 +69,17 @@ def integrate(  # noqa: PLR0913 - the public signature
     Returns
     -------
     None. Sets ``tables[table_key].layers[key_added]``: float32 ``(cells, markers)`` in the units
-    of the image; NaN for rows whose cell is not in the labels and markers that were not read. A
-    new table also gets ``X``, ``obs["area"]`` and ``obsm["spatial"]``.
+    of the image; NaN for rows whose cell is not in the labels and markers that were not read,
+    except that a layer that exists keeps its values of other labels and markers. A new table also
+    gets ``X``, ``obs["area"]`` and ``obsm["spatial"]``.
 
     Raises
     ------
     TypeError
         No SpatialData object.
     ValueError
-        Elements that do not exist, are ambiguous, or do not lie on each other.
+        Elements that do not exist, are ambiguous, or do not lie on each other; a name that
+        SpatialData does not take.
 
     Examples
     --------
@@ -96,6 +100,7 @@ def integrate(  # noqa: PLR0913 - the public signature
         labels_key=labels_key,
         channels=channels,
     )
+    require_table_names(sdata, table_key, {"layers": [key_added]}, key_added=key_added)
     # The pixel size does not matter here: any number serves.
     request = Request(target.pairs, target.channels, scale, coordinate_system, 1.0, nan)
     panels = wanted_channels(sdata, request)
@@ -122,11 +127,12 @@ def integrate(  # noqa: PLR0913 - the public signature
             areas=[cells.area for cells in measured],
             spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
         )
-    values = aligned(table, regions)
+    held = table.layers.get(key_added)
+    values = aligned(table, regions, before=None if held is None else dense(held))
+    table.layers[key_added] = values
     if target.table is None:
         table.X = values.copy()  # scanpy changes X in place
         sdata.tables[table_key] = table
-    table.layers[key_added] = values
     if write:
         touched = None if target.table is None else {"layers": [key_added]}
         write_table(sdata, table_key, keys=touched)

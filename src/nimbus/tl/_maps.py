@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -13,46 +15,82 @@ from spatialdata import SpatialData
 from spatialdata.models import Image2DModel
 from spatialdata.transformations import Affine
 
+from nimbus._check import require_once
 from nimbus._keys import Attrs
 from nimbus.data.geometry import network_to_world
+from nimbus.data.names import require_new_element
 from nimbus.engine.score import ScoreTask, TileItem, map_tile, tiles_of
 
 from ._prepare import Prepared
 
 
-def add_maps(sdata: SpatialData, run: Prepared, *, name: str | bool | None) -> list[str]:
-    """Add one lazy image element for each field, on the network's grid; gives their names.
+def map_names(
+    sdata: SpatialData, pairs: Mapping[str, str], *, name: str | bool | None
+) -> dict[str, str]:
+    """Name of the map of each labels element; refuses those that other elements have.
 
     Parameters
     ----------
     sdata
-        Gets elements ``f"{image_key}_{name}"``: float32 in [0, 1], axes ``(c, y, x)``, mean over
-        the views.
-    run
-        Fields, model and plan.
+        Is to get the maps; may hold those of an earlier run, which are replaced.
+    pairs
+        Image of each labels element.
     name
-        Second part of the names; ``None`` or ``False`` adds nothing.
+        Last part of the names; ``None`` or ``False``: no maps.
+
+    Raises
+    ------
+    ValueError
+        A name that is taken, or that SpatialData does not take.
     """
     if not name:
-        return []
-    names = []
-    for index, field in enumerate(run.fields.values()):
-        key = f"{field.source.image_name}_{name}"
+        return {}
+    n_labels = Counter(pairs.values())
+    names = {
+        labels: f"{image}_{name}" if n_labels[image] == 1 else f"{image}_{labels}_{name}"
+        for labels, image in pairs.items()
+    }
+    require_once("names of maps", names.values())
+    for key in names.values():
+        if key not in sdata.images or key not in sdata.attrs.get(Attrs.MAPS, []):
+            require_new_element(sdata, key, what=f"save_maps={name!r} gives the image {key!r}")
+    return names
+
+
+def add_maps(sdata: SpatialData, run: Prepared, names: Mapping[str, str]) -> list[str]:
+    """Add one lazy image element for each field, on the network's grid; gives their names.
+
+    A field whose image has none of the channels gets none.
+
+    Parameters
+    ----------
+    sdata
+        Gets the elements: float32 in [0, 1], axes ``(c, y, x)``, mean over the views.
+    run
+        Fields, model and plan.
+    names
+        By labels element; those that are not named get none.
+    """
+    added = []
+    for index, (labels, field) in enumerate(run.fields.items()):
+        if labels not in names or not field.source.channels:
+            continue
         system = field.placement.coordinate_system
         placed = Affine(
             network_to_world(sdata.images[field.source.image_name], field.placement),
             input_axes=("x", "y"),
             output_axes=("x", "y"),
         )
-        sdata.images[key] = Image2DModel.parse(
+        sdata.images[names[labels]] = Image2DModel.parse(
             _lazy_maps(run.task, index),
             dims=("c", "y", "x"),
             c_coords=list(field.source.channels),
             transformations={system: placed},
         )
-        names.append(key)
-    sdata.attrs[Attrs.MAPS] = sorted({*sdata.attrs.get(Attrs.MAPS, []), *names})
-    return names
+        added.append(names[labels])
+    if added:
+        sdata.attrs[Attrs.MAPS] = sorted({*sdata.attrs.get(Attrs.MAPS, []), *added})
+    return added
 
 
 def _lazy_maps(task: ScoreTask, index: int) -> da.Array:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
 from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
 from nimbus.core.scales import ScaleTable
+from nimbus.data.layers import dense
 from nimbus.data.sources import OpenField, to_world
 from nimbus.data.tables import RegionRows, aligned, new_table
 from nimbus.engine.score import CellScores
 from nimbus.engine.spare import give_back
 
 from ._prepare import Prepared
+from ._runrecord import RunRecord, record_of
 
 
 @dataclass(slots=True, eq=False)
@@ -81,29 +81,37 @@ def make_table(scored: Scored) -> AnnData:
     return table
 
 
+def score_keys(key_added: str, *, uncertainty: bool) -> dict[str, list[str]]:
+    """Keys of the table that :func:`write_scores` writes."""
+    layers = [key_added, key_added + Suffix.STD] if uncertainty else [key_added]
+    return {"layers": layers, "var": [key_added + Suffix.SCALE], "uns": [key_added]}
+
+
 def write_scores(
-    table: AnnData, scored: Scored, run: Prepared, *, key_added: str
+    table: AnnData,
+    scored: Scored,
+    run: Prepared,
+    *,
+    earlier: RunRecord | None,
+    key_added: str,
 ) -> dict[str, list[str]]:
-    """Write scores, scales and settings into `table`; gives the touched keys."""
-    layers = [key_added]
-    table.layers[key_added] = aligned(table, scored.taken("score"))
+    """Write scores, scales and settings into `table`; gives the touched keys.
+
+    Scores of other regions and markers stay where `earlier` tells how they were made.
+    """
+    layers: dict[str, Literal["score", "spread"]] = {key_added: "score"}
     if run.settings.uncertainty:
-        layers.append(key_added + Suffix.STD)
-        table.layers[layers[-1]] = aligned(table, scored.taken("spread"))
-    table.var[key_added + Suffix.SCALE] = _common_scale(table, run.scales.table)
-    table.uns[key_added] = {
-        "model": run.described.card.name,
-        "sha256": run.described.sha256,
-        "card": run.described.card.to_json(),
-        "version": version("nimbus-spatial"),
-        "aggregate": run.aggregate,
-        "n_views": 8 if run.settings.tta else 1,
-        "precision": run.settings.precision,
-        "scale_rule": run.scales.origin,
-        "scales": _long(run.scales.table),
-        "fields": _field_table(scored.fields),
-    }
-    return {"layers": layers, "var": [], "uns": [key_added]}
+        layers[key_added + Suffix.STD] = "spread"
+    for name, what in layers.items():
+        held = None if earlier is None else table.layers.get(name)
+        before = None if held is None else dense(held)
+        table.layers[name] = aligned(table, scored.taken(what), before=before)
+    record = record_of(run)
+    if earlier is not None:
+        record = record.with_earlier(earlier)
+    table.var[key_added + Suffix.SCALE] = _common_scale(table, record.scales)
+    table.uns[key_added] = record.to_uns()
+    return score_keys(key_added, uncertainty=run.settings.uncertainty)
 
 
 def _common_scale(table: AnnData, scales: ScaleTable) -> np.ndarray:
@@ -114,28 +122,3 @@ def _common_scale(table: AnnData, scales: ScaleTable) -> np.ndarray:
             values.setdefault(channel, set()).add(scale)
     common = {channel: next(iter(s)) for channel, s in values.items() if len(s) == 1}
     return np.array([common.get(str(name), np.nan) for name in table.var_names])
-
-
-def _long(scales: ScaleTable) -> pd.DataFrame:
-    rows = [(image, channel, s) for image, own in scales.items() for channel, s in own.items()]
-    return _frame(rows, ("image", "channel", "scale"))
-
-
-def _field_table(fields: Mapping[str, OpenField]) -> pd.DataFrame:
-    rows = [
-        (
-            key,
-            field.source.image_name,
-            field.placement.scale or "scale0",
-            field.placement.coordinate_system,
-            field.placement.pixel_size_um,
-        )
-        for key, field in fields.items()
-    ]
-    return _frame(rows, ("labels", "image", "level", "coordinate_system", "pixel_size_um"))
-
-
-def _frame(rows: Sequence[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(columns))
-    frame.index = frame.index.astype(str)  # what AnnData writes, so that reading gives it back
-    return frame

@@ -10,6 +10,7 @@ from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
+from nimbus.data.names import require_table_names
 from nimbus.data.sources import Request
 from nimbus.data.store import require_writable, store_claimed, write_image, write_table
 from nimbus.data.targets import find_target
@@ -20,9 +21,10 @@ from nimbus.engine.score import score_fields
 from nimbus.engine.source import NanRule, require_nan_rule
 from nimbus.engine.spare import give_back
 
-from ._maps import add_maps
+from ._earlier import earlier_record
+from ._maps import add_maps, map_names
 from ._prepare import GivenScales, prepare
-from ._record import Scored, make_table, warn_without_cells, write_scores
+from ._record import Scored, make_table, score_keys, warn_without_cells, write_scores
 from ._settings import Settings
 
 
@@ -96,8 +98,10 @@ def score(  # noqa: PLR0913 - the public signature
         the model was made for.
     save_maps
         Also add the probability images as image elements: ``True`` names them
-        ``f"{image_key}_{key_added}"``, a string replaces `key_added` there. They are lazy: each
-        chunk is computed when it is read or written.
+        ``f"{image_key}_{key_added}"``, or ``f"{image_key}_{labels_key}_{key_added}"`` where
+        several labels have that image; a string replaces `key_added` there. Maps of an earlier
+        run are replaced, other elements never. They are lazy: each chunk is computed when it is
+        read or written.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``None`` takes the best there is.
     precision
@@ -125,7 +129,9 @@ def score(  # noqa: PLR0913 - the public signature
 
     ``layers["nimbus"]``
         float32 in [0, 1], ``(cells, markers)``; NaN for rows whose cell is not in the labels and
-        markers that were not scored.
+        markers that were not scored. Of other labels and markers the layer keeps the scores that
+        it has, if the same model made them with the same `tta`, `aggregate` and `precision`; else
+        they are dropped, with a warning before the work.
     ``layers["nimbus_std"]``
         With ``uncertainty=True``.
     ``var["nimbus_scale"]``, ``uns["nimbus"]``
@@ -139,7 +145,8 @@ def score(  # noqa: PLR0913 - the public signature
     ------
     ValueError
         Elements that do not exist, are ambiguous or do not lie on each other; an unknown pixel
-        size; NaN and infinite pixels; weights that are refused; a `resume` folder of another run.
+        size; NaN and infinite pixels; weights that are refused; a `resume` folder of another run;
+        a name that SpatialData does not take.
     TypeError
         No SpatialData object, or labels that are not integers.
     OSError
@@ -169,11 +176,15 @@ def score(  # noqa: PLR0913 - the public signature
         labels_key=labels_key,
         channels=channels,
     )
+    keys = score_keys(key_added, uncertainty=uncertainty)
+    require_table_names(sdata, table_key, keys, key_added=key_added, new=[Layers.INTEGRATED])
+    maps = map_names(sdata, target.pairs, name=key_added if save_maps is True else save_maps)
     request = Request(target.pairs, target.channels, scale, coordinate_system, pixel_size, nan)
     jobs = default_jobs(n_jobs)
     run = prepare(
         sdata, request, settings, scales, n_jobs=jobs, show_progress_bar=show_progress_bar
     )
+    earlier = earlier_record(target.table, run, key_added=key_added)
     with store_claimed(sdata) if write else nullcontext(), run.journal() as journal:
         scores = score_fields(
             run.task,
@@ -187,10 +198,11 @@ def score(  # noqa: PLR0913 - the public signature
     give_back()
     warn_without_cells(scored)
     table = target.table if target.table is not None else make_table(scored)
-    touched = write_scores(table, scored, run, key_added=key_added)
-    sdata.tables[table_key] = table
-    maps = add_maps(sdata, run, name=key_added if save_maps is True else save_maps)
+    touched = write_scores(table, scored, run, earlier=earlier, key_added=key_added)
+    if target.table is None:
+        sdata.tables[table_key] = table
+    added = add_maps(sdata, run, maps)
     if write:
-        for name in maps:
+        for name in added:
             write_image(sdata, name)
         write_table(sdata, table_key, keys=None if target.table is None else touched)

@@ -1,0 +1,82 @@
+"""Names that SpatialData takes: checked before the work, not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from spatialdata import SpatialData, sanitize_name
+
+from .tables import find_table
+
+
+def require_name(name: str, there: Iterable[str], *, what: str) -> None:
+    """Raise ``ValueError`` for a name that SpatialData refuses.
+
+    Parameters
+    ----------
+    name
+        Of an element, or of a key of a table.
+    there
+        Names beside which it is to stand; it may be one of them.
+    what
+        How the message calls it.
+
+    Examples
+    --------
+    >>> require_name("run_2", ["run_1", "run_2"], what="key_added='run_2'")
+    """
+    fitting = sanitize_name(name)
+    if fitting != name:
+        raise ValueError(
+            f"{what}: SpatialData takes names of letters, digits, '_', '-' and '.' that do not "
+            f"begin with '__'; {fitting!r} would do"
+        )
+    variants = [other for other in there if other != name and other.lower() == name.lower()]
+    if variants:
+        raise ValueError(
+            f"{what}: there is {variants[0]!r}, and SpatialData takes no two names that differ in "
+            "case alone; take that one or another name"
+        )
+
+
+def require_new_element(sdata: SpatialData, name: str, *, what: str) -> None:
+    """Raise ``ValueError`` for a name under which `sdata` takes no new element."""
+    there = {key: kind for kind, key, _ in sdata.gen_elements()}
+    require_name(name, there, what=what)
+    if name in there:
+        raise ValueError(
+            f"{what}: that name is taken by one of the {there[name]} of sdata; choose another name"
+        )
+
+
+def require_table_names(
+    sdata: SpatialData,
+    table_key: str,
+    keys: Mapping[str, Iterable[str]],
+    *,
+    key_added: str,
+    new: Iterable[str] = (),
+) -> None:
+    """Raise ``ValueError`` where a table or one of its keys would be refused by SpatialData.
+
+    Parameters
+    ----------
+    sdata
+        Holds the table, or is to hold it.
+    table_key
+        Name of the table.
+    keys
+        What is to be written, e.g. ``{"layers": ["nimbus"], "uns": ["nimbus"]}``.
+    key_added
+        Where these names come from, for the message.
+    new
+        Keys that the table gets beside them where it is made.
+    """
+    table = find_table(sdata, table_key)
+    if table_key not in sdata.tables:
+        require_new_element(sdata, table_key, what=f"table_key={table_key!r}")
+    for attribute, names in keys.items():
+        # Newer AnnData lists X among the layers, as None.
+        there = new if table is None else [k for k in getattr(table, attribute) if k is not None]
+        for name in names:
+            require_name(name, there, what=f"key_added={key_added!r} gives {attribute}[{name!r}]")
