@@ -169,7 +169,7 @@ class TestGroups:
     def test_cells_without_any_score_are_nan_whatever_their_group_is_called(self):
         table, whole = self.table(), self.table()
         gone = (table.obs["group"] == "g4").to_numpy()  # all of this group, and a B cell
-        gone |= np.arange(400) == np.flatnonzero(table.obs["group"] == "g2")[0]
+        gone = gone | (np.arange(400) == np.flatnonzero(table.obs["group"] == "g2")[0])
         table.layers["nimbus"][gone] = np.nan
         nimbus.tl.annotate(whole, MATRIX, groupby="group")
         assert named(whole)[gone].notna().all(), "proves nothing: they have no group"
