@@ -138,41 +138,6 @@ def test_an_image_that_is_added_later_is_named_and_changes_pooled_scales_alone(o
     assert (got["a_image", "m0"] == got["b_image", "m0"]) == (not stays)
 
 
-def with_brighter(sdata, image, times):
-    other = sdata[image].copy(data=sdata[image].data * times)
-    del sdata.images[image]
-    sdata.images[image] = other
-
-
-def test_scales_of_an_image_that_was_replaced_are_computed_anew_with_a_warning(tmp_path):
-    sdata = draw_sdata(SHAPES[:2])
-    nimbus.pp.normalize(sdata, **QUIET)
-    sdata.write(tmp_path / "s.zarr")
-    sdata = spatialdata.read_zarr(tmp_path / "s.zarr")
-    nimbus.tl.score(sdata, tta=False, **QUIET)  # the same pixels: no warning
-    before = used(sdata)
-    with_brighter(sdata, "b_image", 3)
-    with pytest.warns(UserWarning, match="scales of 'b_image' come from other pixels.*anew"):
-        nimbus.tl.score(sdata, tta=False, **QUIET)
-    expected = nimbus.pp.normalize(SpatialData(images=dict(sdata.images)), **QUIET)
-    got = used(sdata)
-    assert {c: got["b_image", c] for c in expected} == expected
-    assert got["a_image", "m0"] == got["b_image", "m0"] != before["a_image", "m0"]
-
-
-def test_scales_of_a_chosen_quantile_stay_for_a_replaced_image_with_a_warning():
-    sdata = draw_sdata(SHAPES[:2])
-    chosen = nimbus.pp.normalize(sdata, quantile=0.9, **QUIET)
-    with_brighter(sdata, "b_image", 3)
-    with pytest.warns(UserWarning, match=r"'b_image' come from other.*nimbus\.pp\.normalize again"):
-        nimbus.tl.score(sdata, tta=False, **QUIET)
-    assert {used(sdata)["b_image", c] == s for c, s in chosen.items()} == {True}
-
-    anew = nimbus.pp.normalize(sdata, quantile=0.9, **QUIET)
-    nimbus.tl.score(sdata, tta=False, **QUIET)  # without a warning
-    assert used(sdata)["b_image", "m1"] == anew["m1"] != chosen["m1"]
-
-
 def test_further_channels_by_the_same_rule_have_the_scales_of_one_call_without_a_warning():
     sdata, at_once = draw_sdata(SHAPES[:2]), draw_sdata(SHAPES[:2])
     nimbus.tl.score(sdata, channels="m1", tta=False, **QUIET)
@@ -187,9 +152,8 @@ def test_scales_of_a_store_that_knows_one_rule_are_read():
     scales = {"a_image": {"m0": 7.0, "m1": 8.0}}
     rule = {"quantile": 0.5, "pixels": "all", "pool": "dataset"}
     sdata.attrs["nimbus_scales"] = {"rule": rule, "chosen": True, "scales": scales}
-    anew = nimbus.pp.normalize(sdata, channels="m0", **QUIET)
     nimbus.tl.score(sdata, tta=False, **QUIET)
-    assert used(sdata) == {("a_image", "m0"): anew["m0"], ("a_image", "m1"): 8}
+    assert used(sdata) == {("a_image", "m0"): 7, ("a_image", "m1"): 8}
 
 
 def test_a_channel_without_signal_has_scale_zero_and_a_warning():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from spatialdata import SpatialData
@@ -12,7 +12,6 @@ from spatialdata import SpatialData
 from nimbus._check import by_name, listed, require_known
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
-from nimbus.engine.content import content_hash
 from nimbus.engine.histograms import ImagePass, channel_histograms
 from nimbus.engine.pixels import laid_out
 from nimbus.engine.source import NanRule
@@ -37,15 +36,12 @@ class Scales:
         Whether they were pooled over the data set, so that another image changes them.
     chosen
         Whether the user chose the quantile, so that it holds for every model.
-    content
-        By image what :func:`image_content` said of the pixels.
     """
 
     table: ScaleTable
     rule: ScaleRule
     pooled: bool
     chosen: bool = False
-    content: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +101,7 @@ def compute_scales(
     )
     histograms = dict(zip(images, counted, strict=True))
     table = scales_from(histograms, rule, _batches(list(images), by))
-    content = {image: image_content(sdata, image) for image in images}
-    return Scales(table, rule, pooled=by == "dataset", content=content)
-
-
-def image_content(sdata: SpatialData, image_key: str) -> str:
-    """Shape, type and hash of a sample of the pixels of an image, to tell it from another."""
-    array = element_array(sdata.images[image_key])
-    return f"{array.shape} {array.dtype} {content_hash(array, name=image_key)}"
+    return Scales(table, rule, pooled=by == "dataset")
 
 
 def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -> UsedScales:

@@ -13,17 +13,10 @@ from nimbus._check import listed
 from nimbus._keys import Attrs
 from nimbus.core.scalerule import ScaleRule
 
-from .scales import Scales, image_content
+from .scales import Scales
 
-Panels = Mapping[str, Collection[str]]
+Panels = Mapping[str, Sequence[str]]
 """Channels by image."""
-
-_ANEW = "come from other pixels than these images have now; computing them anew"
-
-_KEPT = (
-    "come from other pixels than these images have now; they are used, because their quantile was "
-    "chosen: run nimbus.pp.normalize again if the images were replaced"
-)
 
 
 def store_scales(sdata: SpatialData, scales: Scales) -> None:
@@ -40,19 +33,17 @@ def stored_scales(sdata: SpatialData, images: Panels, rule: ScaleRule) -> list[S
 
     Scales whose quantile the user chose serve every model; others serve only models of the same
     rule. Those pooled over the data set give way, unless chosen, where an image lacks the channel:
-    with that image the pool is another. Those of images that were replaced since do not serve,
-    unless chosen.
+    with that image the pool is another.
 
     Warns
     -----
     UserWarning
-        Scales of another rule or of other pixels; channels that lack one, where the user chose
-        those of others or scales give way.
+        Scales of another rule; channels that lack one, where the user chose those of others or
+        scales give way.
     """
     every = _kept(sdata)
     here = [_only(one, images) for one in every]
     serving = [one for one in here if one.chosen or one.rule == rule]
-    serving = _of_these_pixels(sdata, serving)
     anew = {channel for names in lacking(images, serving).values() for channel in names}
     pooled_anew = dict.fromkeys(images, anew)
     found = [
@@ -69,20 +60,6 @@ def lacking(images: Panels, stored: Sequence[Scales]) -> dict[str, list[str]]:
     there = {(i, c) for one in stored for i, own in one.table.items() for c in own}
     lack = {i: [c for c in names if (i, c) not in there] for i, names in images.items()}
     return {image: names for image, names in lack.items() if names}
-
-
-def _of_these_pixels(sdata: SpatialData, stored: Sequence[Scales]) -> list[Scales]:
-    """Without those of images that were replaced since; chosen ones stay."""
-    now = {i: image_content(sdata, i) for i in sorted({i for one in stored for i in one.content})}
-    replaced = [
-        {i: one.table[i] for i, before in one.content.items() if before != now[i]} for one in stored
-    ]
-    pairs = list(zip(stored, replaced, strict=True))
-    for chosen, what in ((False, _ANEW), (True, _KEPT)):
-        images = {i for one, others in pairs if one.chosen == chosen for i in others}
-        if images:
-            warnings.warn(f"stored scales of {listed(sorted(images))} {what}", stacklevel=4)
-    return [one if one.chosen else _without(one, others) for one, others in pairs]
 
 
 def _warn_of_other_rules(stored: Sequence[Scales], rule: ScaleRule) -> None:
@@ -120,7 +97,7 @@ def _only(scales: Scales, images: Panels) -> Scales:
     return _filtered(scales, lambda image, channel: channel in images.get(image, ()))
 
 
-def _without(scales: Scales, images: Panels) -> Scales:
+def _without(scales: Scales, images: Mapping[str, Collection[str]]) -> Scales:
     return _filtered(scales, lambda image, channel: channel not in images.get(image, ()))
 
 
@@ -129,6 +106,4 @@ def _filtered(scales: Scales, keep: Callable[[str, str], bool]) -> Scales:
         image: {channel: scale for channel, scale in own.items() if keep(image, channel)}
         for image, own in scales.table.items()
     }
-    table = {image: own for image, own in table.items() if own}
-    content = {image: said for image, said in scales.content.items() if image in table}
-    return replace(scales, table=table, content=content)
+    return replace(scales, table={image: own for image, own in table.items() if own})
