@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import spatialdata
 from spatialdata import SpatialData
@@ -145,6 +146,50 @@ def test_further_channels_by_the_same_rule_have_the_scales_of_one_call_without_a
     nimbus.tl.score(at_once, table_key="all", tta=False, **QUIET)
     scales = [each["all"].var["nimbus_scale"].tolist() for each in (sdata, at_once)]
     assert scales[0] == scales[1]
+
+
+def test_fields_that_were_scored_alone_have_the_scales_of_one_call_when_scored_together():
+    sdata, at_once = draw_sdata(SHAPES[:2]), draw_sdata(SHAPES[:2])
+    sdata.images["b_image"] = at_once.images["b_image"] = sdata.images["b_image"] * 10
+    for labels in ("a_labels", "b_labels"):
+        nimbus.tl.score(sdata, labels_key=labels, table_key=labels[0], tta=False, **QUIET)
+    for each in (sdata, at_once):
+        nimbus.tl.score(each, table_key="all", tta=False, **QUIET)
+    scales = [each["all"].uns["nimbus"]["scales"] for each in (sdata, at_once)]
+    pd.testing.assert_frame_equal(*scales)
+
+
+@pytest.mark.parametrize("options", [{"by": "image"}, {"quantile": 0.5}])
+def test_scales_of_the_whole_serve_a_crop_which_leaves_them(options):
+    sdata = draw_sdata(SHAPES[:2])
+    nimbus.pp.normalize(sdata, **options, **QUIET)
+    nimbus.tl.score(sdata, tta=False, **QUIET)
+    whole = used(sdata)
+    crop = sdata.query.bounding_box(
+        axes=("x", "y"),
+        min_coordinate=[0, 0],
+        max_coordinate=[10, 10],
+        target_coordinate_system="a",
+    )
+    del crop.tables["table"]
+    nimbus.tl.score(crop, tta=False, **QUIET)
+    assert used(crop) == {pair: scale for pair, scale in whole.items() if pair[0] in crop.images}
+    nimbus.tl.score(sdata, tta=False, **QUIET)
+    assert used(sdata) == whole
+
+
+def test_scales_of_a_crop_are_none_of_the_whole():
+    """SpatialData gives a crop the same dictionary of attributes."""
+    sdata = draw_sdata(SHAPES[:1])
+    crop = sdata.query.bounding_box(
+        axes=("x", "y"),
+        min_coordinate=[0, 0],
+        max_coordinate=[10, 10],
+        target_coordinate_system="a",
+    )
+    nimbus.tl.score(crop, tta=False, **QUIET)
+    assert "nimbus_scales" in crop.attrs
+    assert "nimbus_scales" not in sdata.attrs
 
 
 def test_scales_of_a_store_that_knows_one_rule_are_read():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -25,15 +26,16 @@ def store_scales(sdata: SpatialData, scales: Scales) -> None:
     The attribute is a list: an entry for each pass, which has a rule of its own.
     """
     older = [_without(one, scales.table) for one in _kept(sdata)]
-    sdata.attrs[Attrs.SCALES] = [asdict(one) for one in [*older, scales] if one.table]
+    kept = [asdict(one) for one in [*older, scales] if one.table]
+    sdata.attrs = {**sdata.attrs, Attrs.SCALES: kept}  # a crop shares those of the whole
 
 
 def stored_scales(sdata: SpatialData, images: Panels, rule: ScaleRule) -> list[Scales]:
     """Stored scales that serve these images and this rule.
 
     Scales whose quantile the user chose serve every model; others serve only models of the same
-    rule. Those pooled over the data set give way, unless chosen, where an image lacks the channel:
-    with that image the pool is another.
+    rule. Those pooled over the data set give way, unless chosen, where an image lacks the channel
+    or has it from another pass: with all these images the pool is another.
 
     Warns
     -----
@@ -45,6 +47,7 @@ def stored_scales(sdata: SpatialData, images: Panels, rule: ScaleRule) -> list[S
     here = [_only(one, images) for one in every]
     serving = [one for one in here if one.chosen or one.rule == rule]
     anew = {channel for names in lacking(images, serving).values() for channel in names}
+    anew |= _of_several_pools(serving)
     pooled_anew = dict.fromkeys(images, anew)
     found = [
         _without(one, pooled_anew) if one.pooled and not one.chosen else one for one in serving
@@ -53,6 +56,13 @@ def stored_scales(sdata: SpatialData, images: Panels, rule: ScaleRule) -> list[S
     if found != serving or any(one.chosen or not one.pooled for one in every):
         _warn_of_lack(lacking(images, here), rule)
     return found
+
+
+def _of_several_pools(stored: Sequence[Scales]) -> set[str]:
+    """Channels whose scales were pooled in more than one pass, over some of the images each."""
+    pools = [one for one in stored if one.pooled and not one.chosen]
+    passes = Counter(c for one in pools for c in {c for own in one.table.values() for c in own})
+    return {channel for channel, n in passes.items() if n > 1}
 
 
 def lacking(images: Panels, stored: Sequence[Scales]) -> dict[str, list[str]]:
