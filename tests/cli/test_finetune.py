@@ -26,6 +26,20 @@ def test_the_layer_of_a_store_gives_a_model(nimbus, store, tmp_path):
     assert card.name == "mine"
 
 
+def test_a_model_that_is_there_is_replaced_only_when_that_is_asked_for(nimbus, store, tmp_path):
+    there = tmp_path / "mine.safetensors"
+    there.write_bytes(b"hours of work")
+    given = (store[0], "--out", tmp_path, "--truth-layer", "truth", "--steps", 1, "--name", "mine")
+    refused = nimbus("finetune", *given)
+    assert refused.exit_code == 1
+    assert (
+        "mine.safetensors exists; --overwrite replaces it, --name gives another" in refused.stderr
+    )
+    assert there.read_bytes() == b"hours of work"
+    assert nimbus("finetune", *given, "--overwrite", "--no-progress").exit_code == 0
+    load_checkpoint(there)
+
+
 def test_labels_of_a_file_are_learned_from(nimbus, store, tmp_path):
     path, sdata = store
     table = sdata.tables["table"].copy()

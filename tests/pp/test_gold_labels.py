@@ -130,6 +130,9 @@ def test_settings_and_columns_that_cannot_be_are_refused():
         nimbus.pp.gold_labels(table(), [FIRST, SECOND], min_annotators=3)
     with pytest.raises(ValueError, match="likely='yes' is none of"):
         nimbus.pp.gold_labels(table(), FIRST, likely="yes")
+    for given in ("gold.csv", ["gold.csv", FIRST]):
+        with pytest.raises(TypeError, match=r"not 'gold.csv'; nimbus.io.read_gold reads a .csv"):
+            nimbus.pp.gold_labels(table(), given)
     with pytest.raises(ValueError, match="at least two"):
         nimbus.pp.gold_agreement(FIRST)
     with pytest.raises(ValueError, match="list is empty"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
+import spatialdata
 from spatialdata import SpatialData
 from spatialdata.models import Image2DModel, Labels2DModel, Labels3DModel
 from spatialdata.transformations import Identity, Scale, Translation, set_transformation
@@ -53,6 +54,17 @@ class TestElements:
         del sdata.labels["a_labels"]
         with pytest.raises(ValueError, match="images 'a_image' and labels none"):
             scores_of(sdata)
+
+    def test_fields_of_data_sets_that_were_put_together_find_their_images(self):
+        parts = {name: draw_sdata([(40, 40)], seed=k) for k, name in enumerate("xy")}
+        together = spatialdata.concatenate(parts)
+        with pytest.raises(ValueError, match=r"dict.fromkeys\(sdata.coordinate_systems"):
+            scores_of(together)
+        fields = scores_of(together, pixel_size=0.5).uns["nimbus"]["fields"]
+        assert dict(zip(fields["labels"], fields["image"], strict=True)) == {
+            "a_labels-x": "a_image-x",
+            "a_labels-y": "a_image-y",
+        }
 
     def test_an_ambiguous_image_is_refused_with_the_candidates(self):
         sdata = draw_sdata([(40, 40)])

@@ -10,7 +10,9 @@ import pandas as pd
 
 import nimbus
 from nimbus.io.stores import open_store
+from nimbus.model import load_model
 from nimbus.train import Finetuned, FinetuneSettings
+from nimbus.train.finetune import tuned_path
 
 from ._columns import columns, number
 
@@ -23,6 +25,8 @@ def finetuned(
     labels: Sequence[Path],
     wanted: Mapping[str, Any],
     settings: Mapping[str, Any],
+    *,
+    overwrite: bool,
 ) -> str:
     """Fine-tune and tell in text what it brought.
 
@@ -36,7 +40,12 @@ def finetuned(
         Files of labels, one for each annotator; without any the layer of the table is taken.
     wanted, settings
         Arguments of :func:`nimbus.train.finetune` and of its settings.
+    overwrite
+        A model of that name in `out` may be replaced.
     """
+    path = tuned_path(out, load_model(wanted["model"]).card.name, wanted["name"])
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; --overwrite replaces it, --name gives another name")
     sdata = open_store(store)
     if labels:
         annotators = {str(path): _annotations(path) for path in labels}

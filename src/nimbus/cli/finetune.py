@@ -41,6 +41,9 @@ def finetune(
         float | None, option(_DATA, "Micrometres per pixel, where the store does not say.")
     ] = None,
     name: Annotated[str | None, option(_HOW, "Of the new model.")] = None,
+    overwrite: Annotated[
+        bool, option(_HOW, "Replace a model of that name.", "--overwrite")
+    ] = False,
     steps: Annotated[int, option(_HOW, "At most so many steps.", min=1)] = 400,
     learning_rate: Annotated[float, option(_HOW, "Small: what it knows is to be kept.")] = 2e-4,
     seed: Annotated[int, option(_HOW, "Of held-out cells, batches and augmentation.")] = 0,
@@ -73,6 +76,9 @@ def finetune(
     }
     settings = {"n_steps": steps, "learning_rate": learning_rate, "seed": seed}
     try:
-        typer.echo(_late.tuning.finetuned(store, out, labels or [], wanted, settings))
+        made = _late.tuning.finetuned(
+            store, out, labels or [], wanted, settings, overwrite=overwrite
+        )
     except ValueError as error:
         raise ValueError(in_shell_words(str(error), list(wanted))) from error
+    typer.echo(made)

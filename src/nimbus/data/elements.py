@@ -102,7 +102,8 @@ def pair_elements(
         Where the elements are.
     image_key
         One image for all labels, or ``{labels_key: image_key}``; ``None`` takes the only image,
-        or the one of the same stem (``fov1_image`` for ``fov1_labels``).
+        or the one of the same stem (``fov1_image`` for ``fov1_labels``; ``fov1_image-b`` for
+        ``fov1_labels-b``, as :func:`spatialdata.concatenate` names them).
     labels_key
         Labels elements; ``None`` takes those named by `image_key`, or all.
 
@@ -133,8 +134,10 @@ def pair_elements(
 
 
 def _same_stem(labels_key: str, images: Sequence[str]) -> str:
-    stem = labels_key.removesuffix(LABELS_SUFFIX)
-    hits = [name for name in images if name in (stem, stem + IMAGE_SUFFIX)]
+    stem, suffix, more = labels_key.rpartition(LABELS_SUFFIX)
+    if not suffix:
+        stem, more = labels_key, ""
+    hits = [name for name in images if name in (stem + more, stem + IMAGE_SUFFIX + more)]
     if len(hits) != 1:
         raise ValueError(
             f"which image belongs to labels {labels_key!r}? There are {listed(images)}; pass "

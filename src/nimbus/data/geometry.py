@@ -261,7 +261,8 @@ def _unknown_size(sdata: SpatialData, image_key: str, system: str) -> str:
     return (
         f"{start} has no unit. Pass pixel_size= in micrometres per pixel (0.5 for most 20x scans, "
         f"1.0 for IMC), or note the unit: sdata.attrs['{Attrs.UNITS}'] = "
-        f"{{{system!r}: '{MICROMETER}'}}"
+        f"{{{system!r}: '{MICROMETER}'}} (spatialdata.concatenate drops such notes: for all "
+        f"systems dict.fromkeys(sdata.coordinate_systems, '{MICROMETER}'))"
     )
 
 

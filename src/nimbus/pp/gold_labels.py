@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -196,7 +197,7 @@ def gold_agreement(annotations: Annotations, *, likely: Likely = "undetermined")
 
 def _by_name(annotations: Annotations) -> dict[str, pd.DataFrame]:
     """Clean annotations of each annotator."""
-    if isinstance(annotations, pd.DataFrame):
+    if isinstance(annotations, pd.DataFrame | str | Path):
         annotations = [annotations]
     if not isinstance(annotations, Mapping):
         annotations = {f"{UNNAMED}{k}": frame for k, frame in enumerate(annotations, start=1)}
@@ -204,6 +205,11 @@ def _by_name(annotations: Annotations) -> dict[str, pd.DataFrame]:
         raise ValueError("there are no annotations: the list is empty")
     clean = {}
     for name, frame in annotations.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(
+                f"annotations are data frames, not {frame!r}; nimbus.io.read_gold reads a .csv, "
+                "nimbus.io.read_qupath a folder of .geojson"
+            )
         try:
             clean[str(name)] = checked_annotations(frame)
         except ValueError as error:

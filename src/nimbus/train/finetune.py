@@ -95,7 +95,7 @@ def finetune(  # noqa: PLR0913 - the public signature
         :func:`nimbus.datasets.write_training_set`, or several: with ``train`` and ``validation``
         in it the second is held out.
     out
-        Folder for the new model.
+        Folder for the new model; one of its name there is replaced.
     truth_layer
         Layer with 1 (positive), 0 (negative) and -1 (unlabelled); read from SpatialData alone.
     model
@@ -164,13 +164,17 @@ def finetune(  # noqa: PLR0913 - the public signature
         changes = augment if augment is not None else GENTLE
         best = learned(parent, parts, wanted, changes, device, show_progress_bar)
     _warn(best)
-    new = name if name is not None else f"{parent.card.name}-finetuned"
-    path = Path(out) / f"{new}.safetensors"
+    path = tuned_path(out, parent.card.name, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     net = copy.deepcopy(parent.net)
     net.load_state_dict(best.weights)
-    card = save_checkpoint(path, net, _card(parent, new, parts, best))
+    card = save_checkpoint(path, net, _card(parent, path.stem, parts, best))
     return Finetuned(path, card, best.before, best.after, best.step)
+
+
+def tuned_path(out: str | Path, parent: str, name: str | None) -> Path:
+    """Where the model of that name goes, by default that of the `parent` with ``-finetuned``."""
+    return Path(out) / f"{name if name is not None else f'{parent}-finetuned'}.safetensors"
 
 
 def _cut(
