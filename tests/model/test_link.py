@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 (PyTorch may be absent)
 from contextlib import contextmanager
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -104,6 +105,50 @@ def test_out_of_memory_halves_batches_of_views_too(caplog):
     assert network.batches == [4] * 4
     assert predictor.fitting(256) == 4
     assert len(caplog.records) == 1
+
+
+@pytest.fixture
+def cudnn():
+    """Settings of cuDNN, which are PyTorch's own again after the test."""
+    yield torch.backends.cudnn
+    torch.backends.fp32_precision = torch.backends.cudnn.fp32_precision = "none"
+    torch.backends.cudnn.deterministic = torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = True
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("", "fp32_precision", "tf32"),
+        ("", "fp32_precision", "ieee"),
+        ("cudnn", "fp32_precision", "tf32"),
+        ("cudnn", "fp32_precision", "ieee"),
+        ("cudnn.conv", "fp32_precision", "tf32"),
+        ("cudnn.conv", "fp32_precision", "ieee"),
+        ("cudnn", "allow_tf32", True),
+        ("cudnn", "allow_tf32", False),
+        ("cudnn", "benchmark", True),
+    ],
+)
+def test_network_runs_without_tf32_whatever_the_user_set_and_leaves_it_set(
+    cudnn, place, name, value
+):
+    def settings():
+        return cudnn.conv.fp32_precision, cudnn.deterministic, cudnn.benchmark
+
+    class Asks(Weights):
+        def __call__(self, planes):
+            self.batches.append(settings())
+            return super().__call__(planes)[:, :1]
+
+    holder = attrgetter(place)(torch.backends) if place else torch.backends
+    setattr(holder, name, value)
+    before, network = settings(), Asks()
+    predictor = NetPredictor(network, CPU, link=Ahead())
+    predictor.predict_views(drawn_planes(1, 8), VIEWS)
+    assert ("ieee", True, False) == network.batches[0] != before
+    assert settings() == before
+    assert getattr(holder, name) == value
 
 
 def test_several_devices_take_turns():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -121,8 +121,7 @@ class NetPredictor(Predictor):
     ) -> list[Waiting]:
         """All views, asked for: those of one shape fill batches together."""
         waiting: dict[int, Waiting] = {}
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with _ASKING, exact:  # TF32 would make float32 as coarse as float16
+        with _ASKING, _exact():
             there = link.up(planes, self.dtype)
             for group in _of_one_shape(planes.shape[-2:], views):
                 seen = self._together(there, [views[k] for k in group])
@@ -256,6 +255,23 @@ def predictor_of_all(
         for name in names
     ]
     return each[0] if len(each) == 1 else ManyDevices(tuple(each))
+
+
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Convolutions of cuDNN without TF32, in a reproducible way; the user's settings come back.
+
+    TF32 would make float32 as coarse as float16. The older switch ``allow_tf32`` cannot even be
+    read where the user has set the newer ones.
+    """
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.conv.fp32_precision
+    cudnn.enabled, cudnn.deterministic, cudnn.benchmark = True, True, False
+    cudnn.conv.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.conv.fp32_precision = before
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
