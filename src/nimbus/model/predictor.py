@@ -32,10 +32,16 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 """Planes ``(n, 2, y, x)`` to logits ``(n, 1, y, x)``."""
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024
-"""Pixels of a batch on a GPU; about 12 GB of features of the published network in bfloat16."""
+"""Pixels of a batch on a GPU in bfloat16, about 12 GB of features of the published network.
+
+In float32 it is half of that.
+"""
 
 DIRECT_FILTERS = 12
 """Up to so many features at the full resolution, a processor is quicker without Winograd."""
+
+NO_MEMORY = ("out of memory", "CUDNN_STATUS_ALLOC_FAILED", "unable to find an engine to execute")
+"""What errors say that have no class of their own: of MPS the first, of cuDNN the others."""
 
 _ASKING = threading.Lock()
 """Held while a device is asked for work, which takes no longer than Python needs to say it."""
@@ -60,7 +66,7 @@ class NetPredictor(Predictor):
         Where and in which number format it runs.
     batch_size
         Pairs of planes at once; by default one on a CPU, and up to `GPU_BATCH_PIXELS` elsewhere.
-        Out of memory halves it for good.
+        Out of memory halves it for good; ``MemoryError`` where one pair is too much.
     link
         Copies to the device and back; by default copies that wait.
     turned
@@ -108,7 +114,7 @@ class NetPredictor(Predictor):
         elif self.device.type == "cpu":
             size = 1
         else:
-            size = max(1, GPU_BATCH_PIXELS // n_pixels)
+            size = max(1, GPU_BATCH_PIXELS * 2 // (n_pixels * self.dtype.itemsize))
         return size if self.limit.size is None else min(size, self.limit.size)
 
     @property
@@ -149,10 +155,14 @@ class NetPredictor(Predictor):
             batch = planes[start : start + size]
             try:
                 parts.append(torch.sigmoid(network(batch).float()))
-            except torch.OutOfMemoryError as error:
-                if len(batch) == 1:
-                    error.add_note("One tile is too much; a smaller tile_size needs less memory.")
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
                     raise
+                if len(batch) == 1:
+                    raise MemoryError(
+                        f"{self.device} is out of memory with a single tile; a smaller tile_size "
+                        "needs less"
+                    ) from error
                 size = self._halved(len(batch))
                 continue
             start += len(batch)
@@ -169,6 +179,8 @@ class NetPredictor(Predictor):
         self.limit.size = size // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
         return size // 2
 
 
@@ -255,6 +267,11 @@ def predictor_of_all(
         for name in names
     ]
     return each[0] if len(each) == 1 else ManyDevices(tuple(each))
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had too little memory, by the class of the error or by what it says."""
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in NO_MEMORY)
 
 
 @contextmanager
