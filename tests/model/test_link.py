@@ -185,6 +185,33 @@ def test_all_gpus_are_used_where_none_is_chosen(monkeypatch, calibrated):
         assert isinstance(given, ManyDevices) == (len(wanted) > 1)
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "wanted"),
+    [
+        ([(8, 0), (9, 0)], "bfloat16"),
+        ([(8, 0), (7, 5)], "float32"),
+        ([(7, 5), (8, 0)], "float32"),
+        ([(8, 6)], "bfloat16"),
+    ],
+)
+def test_gpus_of_several_kinds_run_in_one_precision(monkeypatch, calibrated, capabilities, wanted):
+    from nimbus.model import predictor as module
+
+    made = []
+
+    def fake(net, *, device, precision, batch_size):
+        made.append(precision)
+        return NetPredictor(Weights(), CPU)
+
+    monkeypatch.setattr(module, "make_predictor", fake)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda device: capabilities[device.index or 0]
+    )
+    predictor_of_all(calibrated(), device=None, precision="auto", batch_size=None)
+    assert made == [wanted] * len(capabilities)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_gpu_gives_the_probabilities_of_the_processor(calibrated, precision):

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .device import Precision, choose_device, choose_dtype
+from .device import Precision, choose_device, choose_dtype, fast_bfloat16
 from .directnet import direct_unet
 from .fastnet import fast_unet
 from .fold import FoldedUNet
@@ -241,7 +241,7 @@ def predictor_of_all(
     Parameters
     ----------
     net, precision, batch_size
-        As in :func:`make_predictor`.
+        As in :func:`make_predictor`; ``"auto"`` is bfloat16 where all devices are fast in it.
     device
         One device; None or ``"cuda"`` takes all GPUs, each for the tile that comes next.
 
@@ -258,15 +258,23 @@ def predictor_of_all(
     (1, 1, 8, 8)
     """
     chosen = choose_device(device)
-    n_devices = torch.cuda.device_count() if chosen.type == "cuda" else 1
-    names = [f"cuda:{k}" for k in range(n_devices)] if n_devices > 1 else [device]
-    if chosen.index is not None:
-        names = [device]
+    every = chosen.type == "cuda" and chosen.index is None
+    where = (
+        [torch.device("cuda", k) for k in range(torch.cuda.device_count())] if every else [chosen]
+    )
+    common = _common(precision, where)
     each = [
-        make_predictor(net, device=name, precision=precision, batch_size=batch_size)
-        for name in names
+        make_predictor(net, device=str(one), precision=common, batch_size=batch_size)
+        for one in where
     ]
     return each[0] if len(each) == 1 else ManyDevices(tuple(each))
+
+
+def _common(precision: Precision, devices: Sequence[torch.device]) -> Precision:
+    """One precision for all: scores must not depend on which device a tile came to."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if all(map(fast_bfloat16, devices)) else "float32"
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
