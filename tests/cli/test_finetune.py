@@ -58,3 +58,12 @@ def test_a_layer_that_is_not_there_is_named(nimbus, store, tmp_path):
     result = nimbus("finetune", store[0], "--out", tmp_path, "--steps", 1)
     assert result.exit_code == 1
     assert "'gold'" in result.stderr
+
+
+def test_a_training_that_diverges_is_one_line_that_says_what_to_do(nimbus, store, tmp_path):
+    result = nimbus("finetune", store[0], "--out", tmp_path, "--truth-layer", "truth",
+                    "--steps", 10, "--learning-rate", 1e30, "--no-progress")  # fmt: skip
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stderr.splitlines() if "error" in line]
+    assert line.startswith("nimbus: error: at step ")
+    assert "smaller learning_rate" in line

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 (PyTorch may be absent)
 from contextlib import contextmanager
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -106,6 +107,50 @@ def test_out_of_memory_halves_batches_of_views_too(caplog):
     assert len(caplog.records) == 1
 
 
+@pytest.fixture
+def cudnn():
+    """Settings of cuDNN, which are PyTorch's own again after the test."""
+    yield torch.backends.cudnn
+    torch.backends.fp32_precision = torch.backends.cudnn.fp32_precision = "none"
+    torch.backends.cudnn.deterministic = torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = True
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("", "fp32_precision", "tf32"),
+        ("", "fp32_precision", "ieee"),
+        ("cudnn", "fp32_precision", "tf32"),
+        ("cudnn", "fp32_precision", "ieee"),
+        ("cudnn.conv", "fp32_precision", "tf32"),
+        ("cudnn.conv", "fp32_precision", "ieee"),
+        ("cudnn", "allow_tf32", True),
+        ("cudnn", "allow_tf32", False),
+        ("cudnn", "benchmark", True),
+    ],
+)
+def test_network_runs_without_tf32_whatever_the_user_set_and_leaves_it_set(
+    cudnn, place, name, value
+):
+    def settings():
+        return cudnn.conv.fp32_precision, cudnn.deterministic, cudnn.benchmark
+
+    class Asks(Weights):
+        def __call__(self, planes):
+            self.batches.append(settings())
+            return super().__call__(planes)[:, :1]
+
+    holder = attrgetter(place)(torch.backends) if place else torch.backends
+    setattr(holder, name, value)
+    before, network = settings(), Asks()
+    predictor = NetPredictor(network, CPU, link=Ahead())
+    predictor.predict_views(drawn_planes(1, 8), VIEWS)
+    assert ("ieee", True, False) == network.batches[0] != before
+    assert settings() == before
+    assert getattr(holder, name) == value
+
+
 def test_several_devices_take_turns():
     networks = [Weights(), Weights(), Weights()]
     many = ManyDevices(tuple(NetPredictor(one, CPU, link=Ahead()) for one in networks))
@@ -138,6 +183,33 @@ def test_all_gpus_are_used_where_none_is_chosen(monkeypatch, calibrated):
         given = predictor_of_all(calibrated(), device=device, **rest)
         assert made == wanted
         assert isinstance(given, ManyDevices) == (len(wanted) > 1)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "wanted"),
+    [
+        ([(8, 0), (9, 0)], "bfloat16"),
+        ([(8, 0), (7, 5)], "float32"),
+        ([(7, 5), (8, 0)], "float32"),
+        ([(8, 6)], "bfloat16"),
+    ],
+)
+def test_gpus_of_several_kinds_run_in_one_precision(monkeypatch, calibrated, capabilities, wanted):
+    from nimbus.model import predictor as module
+
+    made = []
+
+    def fake(net, *, device, precision, batch_size):
+        made.append(precision)
+        return NetPredictor(Weights(), CPU)
+
+    monkeypatch.setattr(module, "make_predictor", fake)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda device: capabilities[device.index or 0]
+    )
+    predictor_of_all(calibrated(), device=None, precision="auto", batch_size=None)
+    assert made == [wanted] * len(capabilities)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

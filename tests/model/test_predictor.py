@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from nimbus.model import VIEWS, CallablePredictor, choose_device, make_predictor
 from nimbus.model.device import choose_dtype
+from nimbus.model.link import PlainLink
 from nimbus.model.predictor import NetPredictor
 
 from .conftest import drawn_planes
@@ -73,12 +74,13 @@ def test_each_image_of_a_batch_is_scored_alone(calibrated):
 class Small:
     """A network on a device with room for `room` images."""
 
-    def __init__(self, room):
+    def __init__(self, room, error=None):
         self.room, self.batches = room, []
+        self.error = error or torch.OutOfMemoryError("out of memory")
 
     def __call__(self, planes):
         if len(planes) > self.room:
-            raise torch.OutOfMemoryError("out of memory")
+            raise self.error
         self.batches.append(len(planes))
         return planes[:, :1]
 
@@ -101,9 +103,50 @@ def test_out_of_memory_halves_the_batch_and_is_said_once(caplog):
 def test_out_of_memory_of_a_single_tile_is_an_error_that_helps():
     predictor = NetPredictor(Small(room=0), CPU, batch_size=4)
 
-    with pytest.raises(torch.OutOfMemoryError) as caught:
+    with pytest.raises(MemoryError, match="cpu is out of memory.*smaller tile_size") as caught:
         predictor.predict(drawn_planes(4, 4))
-    assert any("smaller tile_size" in note for note in caught.value.__notes__)
+    assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "MPS backend out of memory (MPS allocated: 18.01 GB, max allowed: 18.13 GB).",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
+    ],
+)
+def test_out_of_memory_is_known_by_what_devices_say(said):
+    network, planes = Small(room=2, error=RuntimeError(said)), drawn_planes(5, 4)
+    NetPredictor(network, CPU, batch_size=4).predict(planes)
+    assert network.batches == [2, 2, 1]
+
+
+def test_other_errors_of_a_network_come_through_at_once():
+    network = Small(room=2, error=RuntimeError("sizes do not match"))
+    with pytest.raises(RuntimeError, match="sizes do not match"):
+        NetPredictor(network, CPU, batch_size=4).predict(drawn_planes(4, 4))
+    assert network.batches == []
+
+
+def test_unused_memory_of_mps_is_given_back_before_the_next_try(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: emptied.append(True))
+    error = RuntimeError("MPS backend out of memory")
+    predictor = NetPredictor(
+        Small(room=2, error=error), torch.device("mps"), batch_size=4, link=PlainLink(CPU)
+    )
+    predictor.predict(drawn_planes(4, 4))
+    assert emptied == [True]
+
+
+def test_a_batch_has_the_same_bytes_in_every_format():
+    gpu, n_pixels = torch.device("cuda"), 1024 * 1024
+    fitting = {
+        dtype: NetPredictor(Small(room=1), gpu, dtype).fitting(n_pixels)
+        for dtype in (torch.bfloat16, torch.float16, torch.float32)
+    }
+    assert fitting == {torch.bfloat16: 4, torch.float16: 4, torch.float32: 2}
 
 
 def test_processor_takes_one_tile_at_a_time():

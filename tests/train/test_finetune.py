@@ -93,6 +93,12 @@ def test_batch_norms_keep_their_statistics(parent, tmp_path):
             torch.testing.assert_close(value, before[name], msg=name)
 
 
+def test_a_device_that_is_not_there_is_told_before_tiles_are_cut(parent, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ValueError, match="'cuda' is not on this machine; there is: .*'cpu'"):
+        tuned(tmp_path / "no tiles", tmp_path, parent, device="cuda")
+
+
 def test_a_network_that_diverges_is_an_error_that_says_what_to_do(parent, tmp_path):
     tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]))
     wild = dataclasses.replace(QUICK, learning_rate=1e30)

@@ -19,7 +19,15 @@ DEBUG = "--debug"
 INTERRUPTED = 130
 """Exit code of a command that was interrupted: 128 and the number of the signal."""
 
-FORESEEN = (ValueError, TypeError, OSError, KeyError, ImportError, MemoryError)
+FORESEEN = (
+    ValueError,
+    TypeError,
+    OSError,
+    KeyError,
+    ImportError,
+    MemoryError,
+    FloatingPointError,  # a training that diverges
+)
 """What the checks of nimbus and the file system raise; anything else is a mistake in nimbus."""
 
 _USAGE_ERROR: Any = typer.BadParameter.__base__  # not exported by every release of Typer

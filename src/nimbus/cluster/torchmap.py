@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .assign import SpanNodes, span_nodes
-from .batchmap import NodeSums
+from .batchmap import NodeSums, node_sums
 from .codebook import Codebook, distances
 from .grid import Grid
 from .rows import Values, complete
@@ -17,7 +17,7 @@ from .rows import Values, complete
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchPass:
-    """Finds the nearest nodes of a span of cells and sums the cells of each, on a device.
+    """Finds the nearest nodes of a span of cells on a device, and sums the cells of each.
 
     Parameters
     ----------
@@ -36,16 +36,13 @@ class TorchPass:
     def __call__(self, values: Values) -> NodeSums:
         """Sums of these cells.
 
-        Sums are a product with the table of members in float64: adding to indices is not
-        reproducible on a GPU.
+        Only the nodes come from the device: adding to indices is not reproducible on a GPU, and
+        Apple's have no float64.
         """
-        there = torch.from_numpy(values[complete(values)]).to(self.origin.device)
-        node = _nearness(there, self.origin, self.products).argmax(dim=1)
-        n_nodes = self.products.shape[1]
-        member = torch.nn.functional.one_hot(node, n_nodes).to(torch.float64)
-        total = member.T @ there.to(torch.float64)
-        count = torch.bincount(node, minlength=n_nodes)
-        return NodeSums(total.cpu().numpy(), count.cpu().numpy())
+        there = values[complete(values)]
+        on_device = torch.from_numpy(there).to(self.origin.device)
+        node = _nearness(on_device, self.origin, self.products).argmax(dim=1)
+        return node_sums(there, node.cpu().numpy(), n_nodes=self.products.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -110,11 +111,15 @@ def describe_model(model: Model) -> DescribedModel:
 
 
 def predictor_for(spec: PredictorSpec) -> Predictor:
-    """The predictor of this process for `spec`; weights are loaded once."""
+    """The predictor of this process for `spec`; weights are loaded once.
+
+    A Dask worker takes one GPU, the first that it sees, where none is chosen by its number:
+    dask-cuda shows all GPUs to every worker, each worker's own first.
+    """
     if callable(spec.model):
         return CallablePredictor(spec.model, spec.batch_size or 1)
     with _LOADING:
-        return _net_predictor(spec)
+        return _net_predictor(replace(spec, device=_device_here(spec.device)))
 
 
 def described_device(spec: PredictorSpec) -> str:
@@ -127,6 +132,26 @@ def described_device(spec: PredictorSpec) -> str:
     if isinstance(predictor, models.NetPredictor):
         return f"{predictor.device.type} {predictor.dtype}".replace("torch.", "")
     return type(predictor).__name__
+
+
+def _device_here(device: str | None) -> str | None:
+    """``"cuda:0"`` on a Dask worker where any GPU may be taken; else what was chosen."""
+    if not _on_dask_worker():
+        return device
+    chosen = models.choose_device(device)
+    return "cuda:0" if chosen.type == "cuda" and chosen.index is None else device
+
+
+def _on_dask_worker() -> bool:
+    """Whether this is a task on a worker of a Dask cluster."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True
 
 
 _LOADING = threading.Lock()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .device import Precision, choose_device, choose_dtype
+from .device import Precision, choose_device, choose_dtype, fast_bfloat16
 from .directnet import direct_unet
 from .fastnet import fast_unet
 from .fold import FoldedUNet
@@ -32,10 +32,16 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 """Planes ``(n, 2, y, x)`` to logits ``(n, 1, y, x)``."""
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024
-"""Pixels of a batch on a GPU; about 12 GB of features of the published network in bfloat16."""
+"""Pixels of a batch on a GPU in bfloat16, about 12 GB of features of the published network.
+
+In float32 it is half of that.
+"""
 
 DIRECT_FILTERS = 12
 """Up to so many features at the full resolution, a processor is quicker without Winograd."""
+
+NO_MEMORY = ("out of memory", "CUDNN_STATUS_ALLOC_FAILED", "unable to find an engine to execute")
+"""What errors say that have no class of their own: of MPS the first, of cuDNN the others."""
 
 _ASKING = threading.Lock()
 """Held while a device is asked for work, which takes no longer than Python needs to say it."""
@@ -60,7 +66,7 @@ class NetPredictor(Predictor):
         Where and in which number format it runs.
     batch_size
         Pairs of planes at once; by default one on a CPU, and up to `GPU_BATCH_PIXELS` elsewhere.
-        Out of memory halves it for good.
+        Out of memory halves it for good; ``MemoryError`` where one pair is too much.
     link
         Copies to the device and back; by default copies that wait.
     turned
@@ -108,7 +114,7 @@ class NetPredictor(Predictor):
         elif self.device.type == "cpu":
             size = 1
         else:
-            size = max(1, GPU_BATCH_PIXELS // n_pixels)
+            size = max(1, GPU_BATCH_PIXELS * 2 // (n_pixels * self.dtype.itemsize))
         return size if self.limit.size is None else min(size, self.limit.size)
 
     @property
@@ -121,8 +127,7 @@ class NetPredictor(Predictor):
     ) -> list[Waiting]:
         """All views, asked for: those of one shape fill batches together."""
         waiting: dict[int, Waiting] = {}
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with _ASKING, exact:  # TF32 would make float32 as coarse as float16
+        with _ASKING, _exact():
             there = link.up(planes, self.dtype)
             for group in _of_one_shape(planes.shape[-2:], views):
                 seen = self._together(there, [views[k] for k in group])
@@ -150,10 +155,14 @@ class NetPredictor(Predictor):
             batch = planes[start : start + size]
             try:
                 parts.append(torch.sigmoid(network(batch).float()))
-            except torch.OutOfMemoryError as error:
-                if len(batch) == 1:
-                    error.add_note("One tile is too much; a smaller tile_size needs less memory.")
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
                     raise
+                if len(batch) == 1:
+                    raise MemoryError(
+                        f"{self.device} is out of memory with a single tile; a smaller tile_size "
+                        "needs less"
+                    ) from error
                 size = self._halved(len(batch))
                 continue
             start += len(batch)
@@ -170,6 +179,8 @@ class NetPredictor(Predictor):
         self.limit.size = size // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
         return size // 2
 
 
@@ -230,7 +241,7 @@ def predictor_of_all(
     Parameters
     ----------
     net, precision, batch_size
-        As in :func:`make_predictor`.
+        As in :func:`make_predictor`; ``"auto"`` is bfloat16 where all devices are fast in it.
     device
         One device; None or ``"cuda"`` takes all GPUs, each for the tile that comes next.
 
@@ -247,15 +258,45 @@ def predictor_of_all(
     (1, 1, 8, 8)
     """
     chosen = choose_device(device)
-    n_devices = torch.cuda.device_count() if chosen.type == "cuda" else 1
-    names = [f"cuda:{k}" for k in range(n_devices)] if n_devices > 1 else [device]
-    if chosen.index is not None:
-        names = [device]
+    every = chosen.type == "cuda" and chosen.index is None
+    where = (
+        [torch.device("cuda", k) for k in range(torch.cuda.device_count())] if every else [chosen]
+    )
+    common = _common(precision, where)
     each = [
-        make_predictor(net, device=name, precision=precision, batch_size=batch_size)
-        for name in names
+        make_predictor(net, device=str(one), precision=common, batch_size=batch_size)
+        for one in where
     ]
     return each[0] if len(each) == 1 else ManyDevices(tuple(each))
+
+
+def _common(precision: Precision, devices: Sequence[torch.device]) -> Precision:
+    """One precision for all: scores must not depend on which device a tile came to."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if all(map(fast_bfloat16, devices)) else "float32"
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had too little memory, by the class of the error or by what it says."""
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in NO_MEMORY)
+
+
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Convolutions of cuDNN without TF32, in a reproducible way; the user's settings come back.
+
+    TF32 would make float32 as coarse as float16. The older switch ``allow_tf32`` cannot even be
+    read where the user has set the newer ones.
+    """
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.conv.fp32_precision
+    cudnn.enabled, cudnn.deterministic, cudnn.benchmark = True, True, False
+    cudnn.conv.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.conv.fp32_precision = before
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

@@ -28,7 +28,7 @@ from .teacher import fingerprint
 def fresh_network(settings: FitSettings, device: torch.device) -> UNet:
     """An untrained network; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(int(settings.seed))  # torch's own seeds GPUs, too
         net = UNet(**architecture(settings))
     net.to(device=device)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -17,6 +17,7 @@ from nimbus._optional import required_module
 from nimbus.core.shards import INDEX, open_shards
 from nimbus.model.card import ModelCard
 from nimbus.model.checkpoint import save_checkpoint
+from nimbus.model.device import choose_device
 from nimbus.model.load import LoadedModel, load_model
 
 from .augment import AugmentSettings
@@ -128,8 +129,8 @@ def finetune(  # noqa: PLR0913 - the public signature
     FloatingPointError
         If the network diverges: the learning rate is too large.
     ValueError
-        Fewer than two labelled cells, labels of one class alone, and all that loading the model or
-        cutting tiles refuses.
+        A device that is not on this machine, fewer than two labelled cells, labels of one class
+        alone, and all that loading the model or cutting tiles refuses.
     TypeError
         For arguments of `where` that do not exist, or with tiles.
 
@@ -150,6 +151,7 @@ def finetune(  # noqa: PLR0913 - the public signature
     >>> tuned.path.name, tuned.after["cross_entropy"] <= tuned.before["cross_entropy"]
     ('nimbus-s-finetuned.safetensors', True)
     """
+    choose_device(device)  # before tiles are cut
     wanted = settings if settings is not None else FinetuneSettings()
     parent = load_model(model)
     with tempfile.TemporaryDirectory(prefix="nimbus-tiles-") as folder:

@@ -69,7 +69,9 @@ def score_cells(
 
 
 def _scored(net: nn.Module, batch: Batch, aggregate: Aggregate) -> tuple[NDArray[np.float64], ...]:
-    logit = net(torch.stack([batch.planes, batch.masks], dim=1))[:, 0].double()
+    """Summed on the processor: Apple's GPUs have no float64."""
+    logits = net(torch.stack([batch.planes, batch.masks], dim=1))[:, 0]
+    logit, batch = logits.cpu().double(), batch.to("cpu")
     n_columns = batch.labels.shape[1]
     weights = batch.masks.double()
     if aggregate == "cell":
@@ -78,4 +80,4 @@ def _scored(net: nn.Module, batch: Batch, aggregate: Aggregate) -> tuple[NDArray
         cell_means(values, weights, batch.ids, n_columns) for values in (logit.sigmoid(), logit)
     )
     kept = (batch.labels != UNDECIDED) & torch.isfinite(score)
-    return tuple(v[kept].cpu().numpy() for v in (score, mean_logit, batch.labels))
+    return tuple(v[kept].numpy() for v in (score, mean_logit, batch.labels))
