@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from anndata import AnnData
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from nimbus.cluster.clustermap import ClusterMap
@@ -88,6 +88,7 @@ def test_labels_keep_ids_up_to_the_largest(folder, shape, ids, tile, seed):
     pairs=st.dictionaries(st.tuples(NAMES, IDS), st.booleans(), min_size=1, max_size=6),
     markers=st.lists(NAMES, min_size=1, max_size=3, unique=True),
 )
+@example(pairs={("one_labels", id_): True for id_ in range(1, 7)}, markers=["m"])
 @QUICK
 def test_labels_of_a_csv_file_come_back(folder, pairs, markers):
     fovs, ids = zip(*pairs, strict=True)

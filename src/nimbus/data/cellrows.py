@@ -80,7 +80,8 @@ def cell_rows(
 
     Those of the labels that the table annotates; a table that annotates none has them in
     ``obs[fov_key]`` and ``obs[instance_key]``. A field may be called by its labels element, by
-    that without ``_labels``, or as its files were before SpatialData asked for another name.
+    that without ``_labels``, or as its files were before SpatialData asked for another name. One
+    of a table without labels has the name that stands in the column.
 
     Parameters
     ----------
@@ -96,7 +97,8 @@ def cell_rows(
     ValueError
         There are no such columns, ids that are no whole numbers, or two rows of one cell.
     """
-    if _ANNOTATED in table.uns:
+    annotated = _ANNOTATED in table.uns
+    if annotated:
         _, fov_key, instance_key = get_table_keys(table)
     for key in (fov_key, instance_key):
         if key not in table.obs:
@@ -113,7 +115,8 @@ def cell_rows(
         raise ValueError(
             f"the table has cell {ids[row]} of field {regions[codes[row]]!r} in more than one row"
         )
-    fovs, called = _names(list(regions), data)
+    names = [field_name(data, region) for region in regions] if annotated else list(regions)
+    fovs, called = _names(list(regions), names)
     return CellRows(tuple(fovs), called, codes.astype(np.int64), ids)
 
 
@@ -130,11 +133,9 @@ def field_name(data: AnnData | SpatialData, labels_key: str) -> str:
     return str(renamed.get(stem, stem))
 
 
-def _names(regions: Sequence[str], data: AnnData | SpatialData) -> tuple[list[str], dict[str, int]]:
+def _names(regions: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, int]]:
     """Name of each field, and all that they may be called by."""
-    fovs = [field_name(data, region) for region in regions]
-    if len(set(fovs)) < len(fovs):
-        fovs = list(regions)
+    fovs = list(regions if len(set(names)) < len(names) else names)
     called: dict[str, int] = {}
     stems = [region.removesuffix(LABELS_SUFFIX) for region in regions]
     for names in (regions, fovs, stems):  # the exact name wins
