@@ -354,6 +354,18 @@ class TestMaps:
         nimbus.tl.score(sdata, **QUIET, key_added="again", save_maps=True)
         assert sorted(sdata.images) == ["a_image", "a_image_again", "a_image_nimbus"]
 
+    def test_a_crop_tells_the_whole_nothing_of_its_maps(self):
+        sdata = draw_sdata(SHAPES[:1])
+        crop = sdata.query.bounding_box(
+            axes=("x", "y"),
+            min_coordinate=[0, 0],
+            max_coordinate=[10, 10],
+            target_coordinate_system="a",
+        )
+        nimbus.tl.score(crop, **QUIET, save_maps=True)
+        assert "nimbus_maps" in crop.attrs
+        assert "nimbus_maps" not in sdata.attrs
+
     def test_labels_that_share_an_image_have_a_map_each(self, tmp_path):
         sdata = draw_sdata([(60, 70)])
         upside_down = da.from_array(sdata["a_labels"].to_numpy()[::-1])

@@ -21,6 +21,9 @@ from .elements import channel_names, chosen_channels, element_array
 By = str | Mapping[str, str]
 """``"dataset"``, ``"image"``, or the batch of each image."""
 
+GivenScales = Mapping[str, float] | Mapping[str, Mapping[str, float]]
+"""``{channel: divisor}`` or ``{image: {channel: divisor}}``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scales:
@@ -117,7 +120,7 @@ def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -
 
 
 def given_scales(
-    given: Mapping[str, float] | Mapping[str, Mapping[str, float]],
+    given: GivenScales,
     images: Mapping[str, Sequence[str]],
 ) -> UsedScales:
     """Scales as the user gave them: ``{channel: divisor}`` or ``{image: {channel: divisor}}``.

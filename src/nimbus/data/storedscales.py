@@ -13,8 +13,16 @@ from spatialdata import SpatialData
 from nimbus._check import listed
 from nimbus._keys import Attrs
 from nimbus.core.scalerule import ScaleRule
+from nimbus.engine.source import NanRule
 
-from .scales import Scales
+from .scales import (
+    GivenScales,
+    Scales,
+    UsedScales,
+    compute_scales,
+    given_scales,
+    used_scales,
+)
 
 Panels = Mapping[str, Sequence[str]]
 """Channels by image."""
@@ -28,6 +36,53 @@ def store_scales(sdata: SpatialData, scales: Scales) -> None:
     older = [_without(one, scales.table) for one in _kept(sdata)]
     kept = [asdict(one) for one in [*older, scales] if one.table]
     sdata.attrs = {**sdata.attrs, Attrs.SCALES: kept}  # a crop shares those of the whole
+
+
+def scales_to_use(
+    sdata: SpatialData,
+    images: Panels,
+    rule: ScaleRule,
+    *,
+    given: GivenScales | None,
+    nan: NanRule,
+    n_jobs: int,
+    show_progress_bar: bool,
+    keep: bool,
+) -> UsedScales:
+    """Scales of these channels of these images: given, else stored; what is lacking is computed.
+
+    Parameters
+    ----------
+    sdata
+        Where images and stored scales are.
+    images
+        Channels by image.
+    rule
+        That of the model.
+    given
+        What the user gave.
+    nan, n_jobs, show_progress_bar
+        As in :func:`nimbus.data.scales.compute_scales`.
+    keep
+        Store what was computed in ``sdata.attrs``.
+    """
+    if given is not None:
+        return given_scales(given, images)
+    scales = stored_scales(sdata, images, rule)
+    if missing := lacking(images, scales):
+        computed = compute_scales(
+            sdata,
+            missing,
+            rule,
+            by="dataset",
+            nan=nan,
+            n_jobs=n_jobs,
+            show_progress_bar=show_progress_bar,
+        )
+        if keep:
+            store_scales(sdata, computed)
+        scales.append(computed)
+    return used_scales(scales, images)
 
 
 def stored_scales(sdata: SpatialData, images: Panels, rule: ScaleRule) -> list[Scales]:

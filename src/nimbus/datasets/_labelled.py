@@ -15,9 +15,9 @@ from spatialdata import SpatialData
 from nimbus._check import listed, require_known
 from nimbus.core.scalerule import ScaleRule
 from nimbus.data.layers import layer_names, layer_values
-from nimbus.data.scales import UsedScales, compute_scales, given_scales, used_scales
+from nimbus.data.scales import GivenScales
 from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
-from nimbus.data.storedscales import lacking, stored_scales
+from nimbus.data.storedscales import scales_to_use
 from nimbus.data.tables import region_rows
 from nimbus.data.targets import find_target
 from nimbus.engine.content import content_hash
@@ -41,7 +41,7 @@ class Asked:
     scale: str | None
     coordinate_system: str | None
     pixel_size: float | Mapping[str, float] | None
-    scales: Mapping[str, float] | Mapping[str, Mapping[str, float]] | None
+    scales: GivenScales | None
     rule: ScaleRule
     pixel_size_um: float
     nan: NanRule
@@ -100,7 +100,16 @@ def open_labelled(name: str, sdata: SpatialData, asked: Asked) -> list[GroupedFi
         asked.nan,
     )  # fmt: skip
     panels = wanted_channels(sdata, request)
-    scales = _scales(sdata, panels, asked)
+    scales = scales_to_use(
+        sdata,
+        panels,
+        asked.rule,
+        given=asked.scales,
+        nan=asked.nan,
+        n_jobs=asked.n_jobs,
+        show_progress_bar=asked.show_progress_bar,
+        keep=False,
+    )
     labels = _checked_labels(target.table, asked.layer)
     return [
         _field(
@@ -114,25 +123,6 @@ def open_labelled(name: str, sdata: SpatialData, asked: Asked) -> list[GroupedFi
         )
         for key, image in target.pairs.items()
     ]
-
-
-def _scales(sdata: SpatialData, panels: Mapping[str, Sequence[str]], asked: Asked) -> UsedScales:
-    """The scales to use: given, else stored by the same rule; what is lacking is computed by it."""
-    if asked.scales is not None:
-        return given_scales(asked.scales, panels)
-    scales = stored_scales(sdata, panels, asked.rule)
-    if missing := lacking(panels, scales):
-        computed = compute_scales(
-            sdata,
-            missing,
-            asked.rule,
-            by="dataset",
-            nan=asked.nan,
-            n_jobs=asked.n_jobs,
-            show_progress_bar=asked.show_progress_bar,
-        )
-        scales.append(computed)
-    return used_scales(scales, panels)
 
 
 def _checked_labels(table: AnnData, layer: str) -> NDArray[np.int8]:

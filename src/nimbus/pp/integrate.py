@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from anndata import AnnData
 from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
 from nimbus.data.layers import dense
 from nimbus.data.names import require_table_names
-from nimbus.data.sources import Request, open_field, to_world, wanted_channels
+from nimbus.data.sources import OpenField, Request, open_field, to_world, wanted_channels
 from nimbus.data.store import require_writable, write_table
 from nimbus.data.tables import RegionRows, aligned, new_table
 from nimbus.data.targets import find_target
-from nimbus.engine.integrate import integrate_fields
+from nimbus.engine.integrate import CellMeans, integrate_fields
 from nimbus.engine.run import default_jobs
 from nimbus.engine.source import NanRule, require_nan_rule
 from nimbus.engine.spare import give_back
@@ -118,15 +119,7 @@ def integrate(  # noqa: PLR0913 - the public signature
         (key, RegionRows(cells.ids, field.source.channels, cells.intensity))
         for (key, field), cells in zip(fields.items(), measured, strict=True)
     ]
-    table = target.table
-    if table is None:
-        pairs = zip(fields.values(), measured, strict=True)
-        table = new_table(
-            {key: region.ids for key, region in regions},
-            [name for _, region in regions for name in region.columns],
-            areas=[cells.area for cells in measured],
-            spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
-        )
+    table = target.table if target.table is not None else _new_table(fields, measured)
     held = table.layers.get(key_added)
     values = aligned(table, regions, before=None if held is None else dense(held))
     table.layers[key_added] = values
@@ -136,3 +129,14 @@ def integrate(  # noqa: PLR0913 - the public signature
     if write:
         touched = None if target.table is None else {"layers": [key_added]}
         write_table(sdata, table_key, keys=touched)
+
+
+def _new_table(fields: Mapping[str, OpenField], measured: Sequence[CellMeans]) -> AnnData:
+    """Table of the cells of all fields, without values."""
+    pairs = zip(fields.values(), measured, strict=True)
+    return new_table(
+        {key: cells.ids for key, cells in zip(fields, measured, strict=True)},
+        [name for field in fields.values() for name in field.source.channels],
+        areas=[cells.area for cells in measured],
+        spatial=(to_world(field.placement, cells.centroid) for field, cells in pairs),
+    )

@@ -89,7 +89,8 @@ def add_maps(sdata: SpatialData, run: Prepared, names: Mapping[str, str]) -> lis
         )
         added.append(names[labels])
     if added:
-        sdata.attrs[Attrs.MAPS] = sorted({*sdata.attrs.get(Attrs.MAPS, []), *added})
+        maps = sorted({*sdata.attrs.get(Attrs.MAPS, []), *added})
+        sdata.attrs = {**sdata.attrs, Attrs.MAPS: maps}  # a crop shares those of the whole
     return added
 
 

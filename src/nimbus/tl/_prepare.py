@@ -8,15 +8,9 @@ from dataclasses import dataclass
 
 from spatialdata import SpatialData
 
-from nimbus.data.scales import (
-    UsedScales,
-    compute_scales,
-    given_scales,
-    used_scales,
-    warn_without_signal,
-)
+from nimbus.data.scales import GivenScales, UsedScales, warn_without_signal
 from nimbus.data.sources import OpenField, Request, open_field, wanted_channels
-from nimbus.data.storedscales import lacking, store_scales, stored_scales
+from nimbus.data.storedscales import scales_to_use
 from nimbus.engine.predict import Aggregate
 from nimbus.engine.predictors import (
     DescribedModel,
@@ -27,13 +21,9 @@ from nimbus.engine.predictors import (
 from nimbus.engine.resume import Journal, open_journal
 from nimbus.engine.run import run_ordered
 from nimbus.engine.score import ScoreTask
-from nimbus.model import ModelCard
 
 from ._fingerprint import fingerprint
 from ._settings import Settings
-
-GivenScales = Mapping[str, float] | Mapping[str, Mapping[str, float]]
-"""``{channel: divisor}`` or ``{image: {channel: divisor}}``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +97,16 @@ def prepare(
         )
         for key, image in request.pairs.items()
     }
-    used = _scales(sdata, request, described.card, scales, n_jobs, show_progress_bar)
+    used = scales_to_use(
+        sdata,
+        panels,
+        described.card.scale,
+        given=scales,
+        nan=request.nan,
+        n_jobs=n_jobs,
+        show_progress_bar=show_progress_bar,
+        keep=True,
+    )
     warn_without_signal(used.table)
     scaled = {key: field.with_scales(used.table) for key, field in fields.items()}
     return Prepared(settings, described, used, scaled, device)
@@ -117,31 +116,3 @@ def _device(spec: PredictorSpec) -> str:
     """What the model runs on, here or on a worker; refuses weights and devices."""
     found = run_ordered(described_device, [spec], n_jobs=1, files=spec.files)
     return next(device for _, device in found)
-
-
-def _scales(
-    sdata: SpatialData,
-    request: Request,
-    card: ModelCard,
-    given: GivenScales | None,
-    n_jobs: int,
-    show_progress_bar: bool,
-) -> UsedScales:
-    """The scales to use: given, else stored; what is lacking is computed and stored."""
-    panels = wanted_channels(sdata, request)
-    if given is not None:
-        return given_scales(given, panels)
-    scales = stored_scales(sdata, panels, card.scale)
-    if missing := lacking(panels, scales):
-        computed = compute_scales(
-            sdata,
-            missing,
-            card.scale,
-            by="dataset",
-            nan=request.nan,
-            n_jobs=n_jobs,
-            show_progress_bar=show_progress_bar,
-        )
-        store_scales(sdata, computed)
-        scales.append(computed)
-    return used_scales(scales, panels)

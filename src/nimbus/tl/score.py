@@ -11,6 +11,7 @@ from spatialdata import SpatialData
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
 from nimbus.data.names import require_table_names
+from nimbus.data.scales import GivenScales
 from nimbus.data.sources import Request
 from nimbus.data.store import require_writable, store_claimed, write_image, write_table
 from nimbus.data.targets import find_target
@@ -23,7 +24,7 @@ from nimbus.engine.spare import give_back
 
 from ._earlier import earlier_record
 from ._maps import add_maps, map_names
-from ._prepare import GivenScales, prepare
+from ._prepare import prepare
 from ._record import Scored, make_table, score_keys, warn_without_cells, write_scores
 from ._settings import Settings
 
