@@ -362,7 +362,7 @@ class TestMaps:
             max_coordinate=[10, 10],
             target_coordinate_system="a",
         )
-        nimbus.tl.score(crop, **QUIET, save_maps=True)
+        nimbus.tl.score(crop, **QUIET, scales={"m0": 1.0, "m1": 1.0}, save_maps=True)
         assert "nimbus_maps" in crop.attrs
         assert "nimbus_maps" not in sdata.attrs
 
