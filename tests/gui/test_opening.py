@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 import nimbus
 from nimbus.gui.cells import numbers_of
+from nimbus.gui.keeping import Edit
 from nimbus.gui.opening import Request, desk_of, open_desk
 from nimbus.gui.scene import packed
 from nimbus.gui.tissue import DENSITY, LabelledTissue, PointTissue
@@ -158,6 +159,63 @@ class TestTissue:
         table = AnnData(np.zeros((40, 2)), layers={"nimbus": scores})
         nimbus.tl.cluster(table, grid=(2, 2), n_metaclusters=2)
         assert desk_of(table, Request("nimbus")).facts.tissue is None
+
+
+class TestStoresOfTablesInMemory:
+    """``gui.remap(sdata, write=True)``: edits of the table in memory go to its store."""
+
+    def edited(self, sdata):
+        desk = desk_of(sdata, Request("nimbus"), write=True)
+        desk.commit(desk.state.rename(0, "T cell"))
+        return desk.saving.finish()
+
+    def test_edits_are_in_both_when_it_is_finished(self, store):
+        sdata = spatialdata.read_zarr(store)
+        assert self.edited(sdata).kind == "saved"
+        for table in (sdata["table"], spatialdata.read_zarr(store)["table"]):
+            assert "T cell" in set(table.obs["nimbus_metacluster"])
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            lambda table: table[:100].copy(),
+            lambda table: table[::-1].copy(),
+            lambda table: nimbus.tl.remap(table, {"1": "B cell"}) and table,
+            lambda table: nimbus.tl.cluster(table, grid=(3, 3), n_metaclusters=3) or table,
+        ],
+        ids=["filtered", "sorted", "renamed", "clustered again"],
+    )
+    @pytest.mark.filterwarnings("ignore:markers without a positive cell")
+    def test_a_table_that_is_another_in_the_store_is_written_first(self, store, changed):
+        sdata = spatialdata.read_zarr(store)
+        sdata["table"] = changed(sdata["table"])
+        before = spatialdata.read_zarr(store)["table"]
+        with pytest.raises(ValueError, match=r"as it is in memory.*write_table\(sdata, 'table'\)"):
+            self.edited(sdata)
+        pd.testing.assert_frame_equal(spatialdata.read_zarr(store)["table"].obs, before.obs)
+        nimbus.io.write_table(sdata, "table")
+        assert self.edited(sdata).kind == "saved"
+        after = spatialdata.read_zarr(store)["table"].obs
+        assert (
+            after["nimbus_metacluster"].tolist()
+            == sdata["table"].obs["nimbus_metacluster"].tolist()
+        )
+
+    def test_a_clustering_that_the_store_does_not_have_is_written_first(self, store):
+        sdata = spatialdata.read_zarr(store)
+        nimbus.tl.cluster(sdata, grid=(3, 3), n_metaclusters=3, markers=["CD3"], key_added="new")
+        with pytest.raises(ValueError, match="or not these metaclusters"):
+            desk_of(sdata, Request("new"), write=True)
+
+    def test_edits_that_did_not_reach_the_store_are_not_replaced(self, store):
+        sdata = spatialdata.read_zarr(store)
+        desk = desk_of(sdata, Request("nimbus"), write=True)
+        keeper = desk.saving.keeper
+        keeper.keep(Edit(desk.state.rename(0, "T cell").clusters))  # and then the program stops
+        again = spatialdata.read_zarr(store)
+        with pytest.raises(ValueError, match=r"edits\.json' holds edits that did not reach"):
+            desk_of(again, Request("nimbus"), write=True)
+        assert open_desk(store, Request("nimbus")).state.clusters.names[0] == "T cell"
 
 
 class TestStores:

@@ -21,6 +21,8 @@ from nimbus.cluster.edits import ClusterMapError
 from nimbus.cluster.mapfiles import read_map, write_map
 from nimbus.cluster.mapjson import map_from_json
 
+from .alignment import is_aligned
+
 Group: TypeAlias = Any
 """Of a zarr store or of an HDF5 file; AnnData writes to both alike."""
 
@@ -96,6 +98,16 @@ def stored_map(place: TablePlace) -> str | None:
             return str(read_elem(table[f"{place.record}/map"]))
         except (KeyError, ValueError, OSError):
             return None
+
+
+def holds(place: TablePlace, table: AnnData) -> bool:
+    """Whether a zarr store has this table: cells, markers and metaclusters, in the same order."""
+    if not (place.path / place.group / place.record).is_dir():
+        return False
+    own = table.uns[place.key + Suffix.CLUSTER].get("map")
+    with _readable(place) as stored:
+        aligned = is_aligned(table, stored)
+    return aligned and stored_map(place) == (None if own is None else str(own))
 
 
 def pending_map(place: TablePlace) -> ClusterMap | None:

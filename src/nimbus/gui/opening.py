@@ -24,7 +24,7 @@ from nimbus.cluster.spanning import spanning_tree, tree_layout
 from nimbus.data.clusters import NodeTable, map_of, nodes_of, record_of
 from nimbus.data.elements import image_names, pair_elements
 from nimbus.data.layers import dense, layer_names, marker_values
-from nimbus.data.mapstore import TablePlace
+from nimbus.data.mapstore import TablePlace, holds
 from nimbus.data.tables import table_of
 from nimbus.tl._clusterinput import obsm_columns
 from nimbus.tl._metaclusters import ConsensusSettings
@@ -70,8 +70,8 @@ def desk_of(
     Raises
     ------
     ValueError
-        There is no clustering, there are no metaclusters, `data` has no store to write to, or
-        images and labels do not lie on each other.
+        There is no clustering, there are no metaclusters, `data` has no store to write to or one
+        that holds another table, or images and labels do not lie on each other.
     """
     table = table_of(data, request.table_key)
     record_of(table, request.key)  # refuses a table without a clustering
@@ -83,8 +83,26 @@ def desk_of(
                 "or pass write=False"
             )
         place = TablePlace(Path(data.path), f"tables/{request.table_key}", request.key)
+        _require_same(place, table, request.table_key)
         keeper = OnDisk(InMemory(table, request.key), place)
     return _desk(data, table, request, keeper, title=title)
+
+
+def _require_same(place: TablePlace, table: AnnData, table_key: str) -> None:
+    """Refuse a store that edits of this table do not fit, or that lacks edits made before."""
+    if place.journal.exists():
+        raise ValueError(
+            f"{str(place.journal)!r} holds edits that did not reach the store yet, and new ones "
+            "would take their place; if no page is open on it, bring them in with nimbus gui, or "
+            "give the file to nimbus.tl.remap, then move it away"
+        )
+    if not holds(place, table):
+        raise ValueError(
+            f"write=True, but the store {str(place.path)!r} does not hold table {table_key!r} as "
+            "it is in memory: it has other cells or another order of them, or not these "
+            f"metaclusters; write it first with nimbus.io.write_table(sdata, {table_key!r}), or "
+            "pass write=False"
+        )
 
 
 def open_desk(path: Path, request: Request) -> Desk:

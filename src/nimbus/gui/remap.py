@@ -49,7 +49,8 @@ def remap(
         cells are shown at ``obsm["spatial"]``.
     write
         Also write each edit to the store of a SpatialData object: at once into a file beside it,
-        from there into its table.
+        from there into its table. The store must hold the table as it is in memory
+        (:func:`nimbus.io.write_table`).
 
     Returns
     -------
@@ -61,8 +62,9 @@ def remap(
     ImportError
         Panel is not installed (extra ``gui``).
     ValueError
-        There is no clustering, there are no metaclusters, or with `write` no store; an unknown
-        layer or column; an image and labels that do not lie on each other.
+        There is no clustering, there are no metaclusters, or with `write` no store, or one that
+        holds another table or other metaclusters; an unknown layer or column; an image and labels
+        that do not lie on each other.
 
     Examples
     --------
