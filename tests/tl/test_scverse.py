@@ -126,6 +126,31 @@ class TestScanpy:
         drawn.make_figure()
         np.testing.assert_array_equal(table.uns[f"dendrogram_{CLUSTER}"]["linkage"], before)
 
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            lambda table: nimbus.tl.remap(table, {"3": "kept"}),
+            lambda table: nimbus.tl.metacluster(table, n_metaclusters=4),
+        ],
+        ids=["remap", "metacluster"],
+    )
+    def test_groups_whose_cells_were_taken_out_are_no_categories(self, table, edit):
+        gone = table.obs[CLUSTER].cat.categories[0]
+        part = table[table.obs[CLUSTER] != gone].copy()
+        assert gone not in part.obs[CLUSTER].cat.categories, "proves nothing: anndata keeps it"
+        edit(part)
+        there = part.obs[CLUSTER].cat.categories
+        assert set(there) == set(part.obs[CLUSTER].dropna())
+        assert len(part.uns[f"{CLUSTER}_colors"]) == len(there)
+        sc.pl.dotplot(part, MARKERS, CLUSTER, layer="nimbus", dendrogram=True, show=False)
+
+    def test_a_group_that_was_taken_out_is_still_in_the_map_and_others_keep_colours(self, table):
+        part = table[table.obs[CLUSTER] != "0"].copy()
+        before = list(part.uns[f"{CLUSTER}_colors"])
+        nimbus.tl.remap(part, {"1": "first"})
+        assert list(part.uns[f"{CLUSTER}_colors"]) == before
+        assert nimbus.tl.remap(part, merge=[["first", "0"]]).undo().names[0] == "0"
+
     def test_ranked_markers_are_those_of_the_type(self, table):
         table = table[table.obs[TYPE].isin(list(TYPES))].copy()
         sc.tl.rank_genes_groups(table, TYPE, layer="nimbus", method="t-test", use_raw=False)

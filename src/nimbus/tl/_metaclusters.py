@@ -82,18 +82,24 @@ def write_consensus_record(
 
 
 def write_map_of(table: AnnData, clusters: ClusterMap, *, key_added: str) -> None:
-    """Write the metacluster of each cell, names, colours, history and dendrogram."""
+    """Write the metacluster of each cell, names, colours, history and dendrogram.
+
+    Metaclusters whose cells are not in the table any more stay in the map, and are no categories.
+    """
     key = key_added + Suffix.METACLUSTER
-    numbers = list(clusters.names)
-    position = {number: k for k, number in enumerate(numbers)} | {NO_METACLUSTER: -1}
-    of_node = np.array([position[own] for own in clusters.metacluster], dtype=np.int64)
     node = table.obs[key_added + Suffix.SOM].astype("float64").fillna(-1).to_numpy().astype(int)
+    own = np.array(clusters.metacluster, dtype=np.int64)
+    held = np.bincount(node[node >= 0], minlength=own.size) > 0
+    there = sorted(set(own[held].tolist()) - {NO_METACLUSTER})
+    position = {number: k for k, number in enumerate(there)}
+    of_node = np.array([position.get(number, -1) for number in own.tolist()], dtype=np.int64)
     codes = np.where(node >= 0, of_node[node], -1)
-    names = list(clusters.names.values())
+    names = [clusters.names[number] for number in there]
     table.obs[key] = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
     record = record_of(table, key_added)  # by now a view has become a table with its own
-    table.uns[key + "_colors"] = np.array(list(clusters.colors.values()), dtype=object)
-    record["metacluster"] = np.array(clusters.metacluster, dtype=np.int64)
+    colors = [clusters.colors[number] for number in there]
+    table.uns[key + Suffix.COLORS] = np.array(colors, dtype=object)
+    record["metacluster"] = own
     record["map"] = map_to_json(clusters)
     table.uns.pop(f"dendrogram_{key}", None)
     if len(names) > 1:

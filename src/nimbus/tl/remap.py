@@ -71,7 +71,8 @@ def remap(
     also after the table was written and read. Sets ``obs["nimbus_metacluster"]``,
     ``uns["nimbus_metacluster_colors"]``, ``uns["dendrogram_nimbus_metacluster"]``, and in
     ``uns["nimbus_cluster"]`` the ``metacluster`` of each node and the ``map`` as JSON text with
-    all changes.
+    all changes. A metacluster whose cells were taken out of the table stays in the map, and is no
+    category.
 
     Raises
     ------
