@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
+Held = TypeVar("Held", covariant=True)
+
+
+class Named(Protocol[Held]):
+    """Values by name: a mapping, or a series of pandas, which not all of nimbus may import."""
+
+    def keys(self) -> Iterable[Any]:
+        """Names."""
+
+    def items(self) -> Iterable[tuple[Any, Held]]:
+        """Names and values."""
 
 
 def listed(names: Iterable[object], *, at_most: int = 12) -> str:
@@ -62,14 +73,20 @@ def one_or_more(names: object) -> list[str]:
     return [str(name) for name in names]
 
 
-def by_name(values: Mapping[Any, Value]) -> dict[str, Value]:
-    """A mapping by name, whose names are text as those of :func:`one_or_more`.
+def by_name(values: Named[Value]) -> dict[str, Value]:
+    """A mapping, or a series by its index, whose names are text as those of :func:`one_or_more`.
+
+    Raises
+    ------
+    ValueError
+        A name that comes twice.
 
     Examples
     --------
     >>> by_name({0: 0.3, "CD3": 0.5})
     {'0': 0.3, 'CD3': 0.5}
     """
+    require_once("names", values.keys())
     return {str(name): value for name, value in values.items()}
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
@@ -37,6 +38,13 @@ def test_sparse_intensities_are_read_too():
     np.testing.assert_array_equal(sparse.layers["silver"], adata.layers["silver"])
 
 
+def test_a_series_is_read_by_marker():
+    adata, series = table(), table()
+    nimbus.pp.threshold_labels(adata, {"CD3/CD8": 9, "CD3": 2})
+    nimbus.pp.threshold_labels(series, pd.Series({"CD3/CD8": 9, "CD3": 2}))
+    np.testing.assert_array_equal(series.layers["silver"], adata.layers["silver"])
+
+
 @pytest.mark.parametrize(
     ("thresholds", "options", "message"),
     [
@@ -44,6 +52,9 @@ def test_sparse_intensities_are_read_too():
         ({"CD3": 1}, {"layer": "integratd"}, "did you mean 'integrated'"),
         ({"CD3": (3, 1)}, {}, r"'CD3' is \(3, 1\)"),
         ({"CD3": float("nan")}, {}, "give a number"),
+        ({"CD3": (1,)}, {}, r"'CD3' is \(1,\); give a number"),
+        ({"CD3": None}, {}, "'CD3' is None; give a number"),
+        ({"CD3": "2"}, {}, "'CD3' is '2'; give a number"),
         ({}, {}, "empty"),
     ],
 )

@@ -84,6 +84,9 @@ class TestCells:
         for name in ("CD8 T", "CD4 T"):
             nimbus.tl.annotate(table, MATRIX, priors=shares | {name: 9.0})
             assert named(table)["c0"] == name
+            before = table.obs["nimbus_cell_type_confidence"].copy()
+            nimbus.tl.annotate(table, MATRIX, priors=pd.Series(shares | {name: 9.0}))
+            assert (table.obs["nimbus_cell_type_confidence"] == before).all()
         nimbus.tl.annotate(table, MATRIX)
         assert named(table)["c0"] == "unassigned"
         nimbus.tl.annotate(table, MATRIX, priors="estimated")

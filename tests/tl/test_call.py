@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 
@@ -25,6 +26,25 @@ def test_markers_may_have_thresholds_of_their_own():
     adata = table()
     nimbus.tl.call(adata, threshold={"HLA-DR (MHC II)": 0.25}, key_added="mine")
     np.testing.assert_array_equal(adata.layers["mine"], [[1, 0], [0, 1], [-1, 1]])
+
+
+def test_thresholds_of_a_series_are_taken_by_marker_and_not_by_place():
+    adata, named = table(), {"HLA-DR (MHC II)": 0.25, "CD3": 0.495}
+    nimbus.tl.call(adata, threshold=named)
+    expected = adata.layers["nimbus_positive"].copy()
+    np.testing.assert_array_equal(expected, [[1, 0], [0, 1], [-1, 1]])
+    nimbus.tl.call(adata, threshold=pd.Series(named))
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"], expected)
+    nimbus.tl.call(adata, threshold=pd.Series({"HLA-DR (MHC II)": 0.25}))
+    np.testing.assert_array_equal(adata.layers["nimbus_positive"], [[1, 0], [0, 1], [-1, 1]])
+
+
+def test_several_thresholds_need_names_each_once():
+    for given in ([0.5, 0.2], np.array([0.5, 0.2]), (0.5,)):
+        with pytest.raises(TypeError, match=r"does not say which marker.*\{marker: number\}"):
+            nimbus.tl.call(table(), threshold=given)
+    with pytest.raises(ValueError, match="come twice: 'CD3'"):
+        nimbus.tl.call(table(), threshold=pd.Series([0.1, 0.2], index=["CD3", "CD3"]))
 
 
 @pytest.mark.parametrize(

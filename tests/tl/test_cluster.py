@@ -193,6 +193,9 @@ class TestChoices:
         options = {"grid": (1, 2), "n_metaclusters": None}
         for marker in ("M2", "M5"):
             nimbus.tl.cluster(table, weights={marker: 10.0}, key_added=marker, **options)
+            series = pd.Series({marker: 10.0})
+            nimbus.tl.cluster(table, weights=series, key_added="s", **options)
+            assert table.obs["s_som"].tolist() == table.obs[f"{marker}_som"].tolist()
             means = table.uns[f"{marker}_cluster"]["node_means"]
             assert np.argmax(np.abs(means[1] - means[0])) == int(marker[1])
         assert "M2_metacluster" not in table.obs

@@ -97,6 +97,10 @@ class TestRemap:
         nimbus.tl.remap(table, {"0": "T cell", "3": "T cell", 1: "B cell"})
         assert sizes(table) == {"T cell": 50, "B cell": 30, "2": 20}
 
+    def test_a_series_is_a_dictionary(self, table):
+        nimbus.tl.remap(table, pd.Series({"0": "T cell", "2": "T cell"}))
+        assert set(names(table)) == {"T cell", "1", "3"}
+
     def test_undo_gives_back_the_table(self, table):
         before = (names(table), list(table.uns["nimbus_metacluster_colors"]))
         now = nimbus.tl.remap(table, {"0": "T cell", "3": "T cell"}, colors={"1": "red"})
@@ -144,6 +148,8 @@ class TestRemap:
             (ClusterMap.of([0, 1]), "of 2 nodes, but the clustering has 9"),
             (ClusterMap.of([-1] * 7 + [0, 1]), "hold cells, but have no metacluster"),
             (pd.DataFrame({"a": [1]}), "needs the columns"),
+            ({"2": 5}, "5 is no name of a metacluster: it is text"),
+            ({"2": float("nan")}, "nan is no name of a metacluster: it is text"),
         ],
     )
     def test_what_cannot_be_is_refused_and_changes_nothing(self, table, mapping, message):

@@ -212,11 +212,11 @@ Edit: TypeAlias = Merge | Split | Move | Rename | Recolor | Assign
 
 
 def require_names(names: Sequence[str]) -> None:
-    """Refuse names that are empty, padded, or given twice."""
+    """Refuse names that are no text, empty, padded, or given twice."""
     for name in names:
-        if not name or name != name.strip() or not name.isprintable():
+        if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
             raise ClusterMapError(
-                f"{name!r} is no name of a metacluster: it must have a character, none that "
+                f"{name!r} is no name of a metacluster: it is text with a character, none that "
                 "cannot be printed, and no space at its ends"
             )
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -70,9 +70,9 @@ def threshold_labels(
     """
     table = table_of(adata, table_key)
     markers = marker_names(table)
-    if not thresholds:
-        raise ValueError("thresholds is empty; give {marker: threshold} for at least one marker")
     given = by_name(thresholds)
+    if not given:
+        raise ValueError("thresholds is empty; give {marker: threshold} for at least one marker")
     require_known("marker", given, markers)
     cuts = {name: _cut(name, cut) for name, cut in given.items()}
     labels = undefined_labels(table)
@@ -103,9 +103,10 @@ def gated(values: FloatArray, low: float, high: float) -> NDArray[np.int8]:
 
 
 def _cut(marker: str, given: Threshold) -> tuple[float, float]:
-    low, high = given if isinstance(given, (tuple, list)) else (given, given)
-    if math.isnan(low) or math.isnan(high) or low > high:
+    ends = given if isinstance(given, (tuple, list)) else (given, given)
+    numbers = len(ends) == 2 and all(isinstance(end, Real) for end in ends)
+    if not (numbers and ends[0] <= ends[1]):  # nor is NaN
         raise ValueError(
             f"threshold of {marker!r} is {given!r}; give a number, or (low, high) with low <= high"
         )
-    return float(low), float(high)
+    return float(ends[0]), float(ends[1])

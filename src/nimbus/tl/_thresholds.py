@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from nimbus._keys import Suffix
 DEFAULT = 0.5
 """Score from which a cell is called positive where nothing else is said."""
 
-Threshold = float | Mapping[str, float] | str
+Threshold = float | Mapping[str, float] | pd.Series | str
 
 
 def thresholds_of(table: AnnData, threshold: Threshold, layer: str) -> NDArray[np.float64]:
@@ -22,6 +23,8 @@ def thresholds_of(table: AnnData, threshold: Threshold, layer: str) -> NDArray[n
 
     Raises
     ------
+    TypeError
+        Several numbers without names.
     ValueError
         A marker that the table does not have, or a key under which nothing was calibrated.
 
@@ -35,11 +38,16 @@ def thresholds_of(table: AnnData, threshold: Threshold, layer: str) -> NDArray[n
     if isinstance(threshold, str):
         return calibrated_values(table, threshold, Suffix.THRESHOLD, layer)
     markers = [str(name) for name in table.var_names]
-    if not isinstance(threshold, Mapping):
-        return np.full(len(markers), threshold, dtype=np.float64)
-    given = by_name(threshold)
-    require_known("marker", given, markers)
-    return np.array([given.get(name, DEFAULT) for name in markers], dtype=np.float64)
+    if isinstance(threshold, Mapping | pd.Series):
+        given = by_name(threshold)
+        require_known("marker", given, markers)
+        return np.array([given.get(name, DEFAULT) for name in markers], dtype=np.float64)
+    if np.ndim(threshold):
+        raise TypeError(
+            f"threshold={threshold!r} does not say which marker each number is of; give one "
+            "number, or {marker: number}"
+        )
+    return np.full(len(markers), threshold, dtype=np.float64)
 
 
 def calibrated_values(table: AnnData, key: str, suffix: str, layer: str) -> NDArray[np.float64]:

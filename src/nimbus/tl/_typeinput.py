@@ -157,7 +157,10 @@ def model_of(found: TypeInput, *, priors: Priors, noise: Noise) -> TypeModel:
         noise=NOISE if isinstance(noise, str) else noise,
         shares=shares,
     )
-    to_fit = {"noise": noise == "estimated", "prior": priors == "estimated"}
+    to_fit = {
+        "noise": noise == "estimated",
+        "prior": isinstance(priors, str) and priors == "estimated",
+    }
     if not any(to_fit.values()):
         return model
     rows = found.given.rows()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from nimbus._keys import Layers, Suffix
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import table_of
 
-from ._thresholds import calibrated_values, thresholds_of
+from ._thresholds import DEFAULT, Threshold, calibrated_values, thresholds_of
 
 UNDEFINED = -1
 """Call of a score that is NaN, or that calibration found too unsure."""
@@ -24,7 +22,7 @@ def call(
     adata: AnnData | SpatialData,
     *,
     layer: str = Layers.SCORE,
-    threshold: float | Mapping[str, float] | str = 0.5,
+    threshold: Threshold = DEFAULT,
     abstain: bool = False,
     table_key: str = "table",
     key_added: str | None = None,
@@ -38,9 +36,10 @@ def call(
     layer
         Scores in [0, 1], ``(cells, markers)``.
     threshold
-        One for all markers; or ``{marker: threshold}``, where markers that are not named get 0.5
-        and an infinite one calls no cell; or the key of :func:`nimbus.tl.calibrate`
-        (``"nimbus_calibrated"``), which takes the thresholds found there.
+        One for all markers; or ``{marker: threshold}`` or a series by marker, where markers that
+        are not named get 0.5 and an infinite one calls no cell; or the key of
+        :func:`nimbus.tl.calibrate` (``"nimbus_calibrated"``), which takes the thresholds found
+        there.
     abstain
         Call no cell whose score lies in the undecided band of its marker; it needs the key of
         :func:`nimbus.tl.calibrate` as `threshold`. Where the threshold lies outside the band, the
@@ -57,6 +56,8 @@ def call(
 
     Raises
     ------
+    TypeError
+        Several thresholds without names.
     ValueError
         An unknown layer, marker or key, or a threshold outside [0, 1].
 

@@ -125,7 +125,8 @@ def _mapped(clusters: ClusterMap, mapping: Mapped | None, counts: IntArray) -> C
             if Path(mapping).suffix.lower() == ".json":
                 return read
         case _:
-            return clusters.renamed(mapping) if mapping else clusters
+            names = dict(mapping)
+            return clusters.renamed(names) if names else clusters
     return clusters.assign(_without_empty(read, counts))
 
 
