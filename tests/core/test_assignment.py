@@ -118,6 +118,20 @@ def test_a_file_that_is_no_text_is_refused_and_an_absent_one_is_absent(tmp_path)
         AssignmentMatrix.from_csv(tmp_path / "none.csv")
 
 
+def test_a_frame_whose_rows_were_sorted_or_left_out_still_counts_them():
+    frame = matrix().to_frame()
+    counted = frame.reset_index()
+    for rows in ([2, 0, 1], [1, 2], [1]):
+        part = AssignmentMatrix.from_frame(counted.iloc[rows])
+        pd.testing.assert_frame_equal(part.to_frame(), frame.iloc[rows])
+
+
+def test_clusters_with_numbers_for_names_are_rows_of_a_frame():
+    frame = pd.DataFrame({"CD3": [0, 1, None], "CD20": [1, 0, 2]}, index=[7, 3, 11])
+    found = AssignmentMatrix.from_frame(frame)
+    assert (found.cell_types, found.markers) == (("7", "3", "11"), ("CD3", "CD20"))
+
+
 def test_twice_the_same_row_in_a_frame_is_refused():
     frame = pd.DataFrame({"CD3": [0, 1]}, index=["B", "B"])
     with pytest.raises(ValueError, match="come twice: 'B'"):

@@ -88,6 +88,11 @@ class TestFiles:
         path.write_text("\ufeff" + WORKFLOW)
         assert read_type_rules(path) == rules_of()
 
+    def test_a_data_frame_may_have_lost_rows(self):
+        frame = pd.read_csv(io.StringIO(WORKFLOW))
+        left = read_type_rules(frame[frame.iloc[:, 1] != "Odd"])
+        assert left == rules_of().without_types(["Odd"])
+
     def test_a_matrix_of_numbers_is_no_workflow(self, tmp_path):
         path = tmp_path / "matrix.csv"
         path.write_text("cell_type,CD3,CD20\nB,0,1\nT,1,\n")

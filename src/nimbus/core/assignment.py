@@ -78,8 +78,8 @@ class AssignmentMatrix:
     def from_frame(cls, frame: pd.DataFrame) -> AssignmentMatrix:
         """Matrix of a data frame: 1, 0 or blank; cell types in the index or the first column.
 
-        The first column is taken where the index only counts the rows. 2 and -1 are undefined like
-        a blank.
+        The first column is taken where the index only counts the rows, also after some were left
+        out or sorted. 2 and -1 are undefined like a blank.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class AssignmentMatrix:
         array([[ 0,  1],
                [ 1, -1]], dtype=int8)
         """
-        if isinstance(frame.index, pd.RangeIndex) and frame.shape[1]:
+        if counts_rows(frame) and frame.shape[1]:
             types, body = frame.iloc[:, 0], frame.iloc[:, 1:]
         else:
             types, body = frame.index.to_series(), frame
@@ -227,6 +227,24 @@ def csv_lines(text: str) -> list[list[str]]:
     return [cells for row in rows if any(cells := [cell.strip() for cell in row])]
 
 
+def counts_rows(frame: pd.DataFrame) -> bool:
+    """Whether the index of a data frame is that of its rows, and no names.
+
+    Numbers that do not run 0, 1, ... count rows where the first column holds names.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"cell_type": ["B", "T"], "CD3": [0, 1]})
+    >>> counts_rows(frame), counts_rows(frame[::-1]), counts_rows(frame[["CD3"]].iloc[[1, 0]])
+    (True, True, False)
+    """
+    if isinstance(frame.index, pd.RangeIndex):
+        return True
+    if not (pd.api.types.is_integer_dtype(frame.index) and frame.shape[1]):
+        return False
+    return all(_known_meaning(entry_text(value)) is None for value in frame.iloc[:, 0])
+
+
 def entry_text(value: object) -> str:
     """An entry of a data frame as it would stand in a file."""
     return "" if value is None or value is pd.NA else str(value).strip()
@@ -239,12 +257,14 @@ def is_blank(entry: str) -> bool:
 
 def _meaning(entry: str, cell_type: str, marker: str) -> int:
     """What one entry says."""
-    if is_blank(entry):
-        return UNDEFINED
-    meaning = _MEANINGS.get(entry.removesuffix(".0"))
+    meaning = _known_meaning(entry)
     if meaning is None:
         raise ValueError(
             f"cell type {cell_type!r}, marker {marker!r}: {entry!r} is none of 1 (positive), 0 "
             "(negative) and blank (undefined)"
         )
     return meaning
+
+
+def _known_meaning(entry: str) -> int | None:
+    return UNDEFINED if is_blank(entry) else _MEANINGS.get(entry.removesuffix(".0"))

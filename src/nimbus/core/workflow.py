@@ -25,7 +25,14 @@ import pandas as pd
 
 from nimbus._check import listed, unknown_name
 
-from .assignment import Assignment, csv_lines, entry_text, is_blank, read_assignment
+from .assignment import (
+    Assignment,
+    counts_rows,
+    csv_lines,
+    entry_text,
+    is_blank,
+    read_assignment,
+)
 from .typerules import Literal, Rule, Signature, TypeRules
 
 WORDS = ("pos", "neg", "allpos", "allneg", "anypos", "anyneg")
@@ -73,7 +80,7 @@ def read_type_rules(given: Assignment) -> TypeRules:
 
 def _rows_of_frame(frame: pd.DataFrame) -> list[list[str]]:
     """Header and rows as they would stand in a file."""
-    plain = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
+    plain = frame if counts_rows(frame) else frame.reset_index()
     head = [entry_text(name) for name in plain.columns]
     return [head, *([entry_text(one) for one in row] for row in plain.to_numpy(dtype=object))]
 
