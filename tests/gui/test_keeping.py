@@ -78,6 +78,13 @@ def now(table):
     return map_of(record_of(table, "nimbus"))
 
 
+def with_table(path, table):
+    """A store, in whose object this table stands for its own, and the name of the table."""
+    sdata = spatialdata.read_zarr(path)
+    sdata.tables["cells"] = table
+    return sdata, "cells"
+
+
 def named(table):
     return now(table).rename(0, "T cell").move(now(table).nodes_of(1), 0)
 
@@ -172,6 +179,27 @@ class TestOnDisk:
             keeper.settle()
         assert "theirs" in set(reread().obs["nimbus_metacluster"])
         assert read_map(place.journal) == edited
+
+    @pytest.mark.parametrize("rows", [slice(0, 60), slice(None, None, -1)], ids=["part", "turned"])
+    def test_a_table_whose_cells_another_program_changed_is_left_alone(self, stored, rows):
+        table, place, reread = stored
+        keeper, edited = keeper_of(table, place), named(table)
+        theirs = reread()[rows].copy()
+        if place.group:
+            nimbus.io.write_table(*with_table(place.path, theirs))
+        else:
+            theirs.write_h5ad(place.path) if place.path.is_file() else theirs.write_zarr(place.path)
+        keeper.keep(Edit(edited))
+        with pytest.raises(OSError, match="another program changed the cells"):
+            keeper.settle()
+        assert (
+            reread().obs["nimbus_metacluster"].tolist() == theirs.obs["nimbus_metacluster"].tolist()
+        )
+        assert read_map(place.journal) == edited
+        assert recover(place), "the next start brings it in"
+        assert (reread().obs["nimbus_metacluster"] == "T cell").sum() == sum(
+            (theirs.obs["nimbus_metacluster"] == name).sum() for name in ("0", "1")
+        )
 
     def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_all_as_it_was(self, file):
         table, place, _ = file

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
+import pandas as pd
 import zarr
 from anndata import AnnData
 from anndata.io import read_elem, write_elem
@@ -20,8 +21,6 @@ from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.edits import ClusterMapError
 from nimbus.cluster.mapfiles import read_map, write_map
 from nimbus.cluster.mapjson import map_from_json
-
-from .alignment import is_aligned
 
 Group: TypeAlias = Any
 """Of a zarr store or of an HDF5 file; AnnData writes to both alike."""
@@ -101,13 +100,28 @@ def stored_map(place: TablePlace) -> str | None:
 
 
 def holds(place: TablePlace, table: AnnData) -> bool:
-    """Whether a zarr store has this table: cells, markers and metaclusters, in the same order."""
+    """Whether a zarr store has this table: nodes of the cells, row by row, and metaclusters."""
     if not (place.path / place.group / place.record).is_dir():
         return False
     own = table.uns[place.key + Suffix.CLUSTER].get("map")
+    return stored_map(place) == (None if own is None else str(own)) and has_nodes(place, table)
+
+
+def has_nodes(place: TablePlace, table: AnnData) -> bool:
+    """Whether the cells on disk have the nodes of those in memory, row by row.
+
+    Only then is a column of metaclusters that was made in memory right for them.
+    """
+    som = place.key + Suffix.SOM
     with _readable(place) as stored:
-        aligned = is_aligned(table, stored)
-    return aligned and stored_map(place) == (None if own is None else str(own))
+        if som not in stored["obs"]:
+            return False
+        nodes = read_elem(stored[f"obs/{som}"])
+    return _numbers(nodes).equals(_numbers(table.obs[som].array))
+
+
+def _numbers(nodes: Any) -> pd.Series:
+    return pd.Series(nodes).astype("float64")
 
 
 def pending_map(place: TablePlace) -> ClusterMap | None:

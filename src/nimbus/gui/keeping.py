@@ -16,6 +16,7 @@ from nimbus.cluster.mapjson import map_to_json
 from nimbus.data.clusters import map_of, record_of
 from nimbus.data.mapstore import (
     TablePlace,
+    has_nodes,
     node_part,
     pending_map,
     stored_map,
@@ -126,10 +127,11 @@ class OnDisk(Keeper[Edit]):
     def _require_unchanged(self) -> None:
         """Refuse to write over what another program wrote; a torn table is written anew."""
         stored = stored_map(self.place)
-        if stored is not None and stored != self._stored:
+        changed = stored is not None and stored != self._stored
+        if changed or not has_nodes(self.place, self.memory.table):
             raise OSError(
-                f"another program changed the metaclusters in {str(self.place.path)!r}; your "
-                f"edits are safe in {str(self.place.journal)!r}: close this page, move that "
+                f"another program changed the cells or metaclusters in {str(self.place.path)!r}; "
+                f"your edits are safe in {str(self.place.journal)!r}: close this page, move that "
                 "file away, open the page again, and give the file to nimbus.tl.remap if you "
                 "want them"
             )
