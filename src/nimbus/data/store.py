@@ -72,7 +72,7 @@ def write_table(
     store, table = Path(sdata.path), sdata.tables[table_key]
     part = f"tables/{table_key}"
     with claimed(store), workshop(store) as folder:
-        if keys is not None and _can_take_keys(store / part, table, table_key):
+        if keys is not None and _can_take_keys(sdata, table_key):
             built = folder / table_key
             linked_copy(store / part, built)
             _write_keys(table, built, keys)
@@ -165,12 +165,19 @@ def _require_group(store: Path, name: str) -> None:
     zarr.open_group(store, mode="r+", use_consolidated=False).require_group(name)
 
 
-def _can_take_keys(path: Path, table: AnnData, table_key: str) -> bool:
-    """Whether keys of `table` fit the table in the store; warns where that is another one."""
-    if not path.is_dir():
-        return False
-    if is_aligned(table, zarr.open_group(path, mode="r", use_consolidated=False)):
-        return True
+def has_other_rows(sdata: SpatialData, table_key: str) -> bool:
+    """Whether the store has that table, with other rows or columns, or another order of them."""
+    path = Path(str(sdata.path)) / "tables" / table_key
+    return path.is_dir() and not is_aligned(
+        sdata.tables[table_key], zarr.open_group(path, mode="r", use_consolidated=False)
+    )
+
+
+def _can_take_keys(sdata: SpatialData, table_key: str) -> bool:
+    """Whether keys of a table fit the one in the store; warns where that is another one."""
+    if not has_other_rows(sdata, table_key):
+        return (Path(str(sdata.path)) / "tables" / table_key).is_dir()
+    table = sdata.tables[table_key]
     warnings.warn(
         f"table {table_key!r} ({table.n_obs} rows, {table.n_vars} columns) is written whole, in "
         "place of the one in the store: that has other rows or columns, or another order of them",

@@ -87,7 +87,7 @@ def review(  # noqa: PLR0913 - the public signature
         A table alone: cells are judged on images.
     ValueError
         No images or labels, an unknown name, an order that looks at layers which do not exist,
-        with `write` no store, or a layer that holds no labels.
+        with `write` no store or one whose table has other cells, or a layer that holds no labels.
 
     Notes
     -----

@@ -147,6 +147,41 @@ def test_another_program_with_the_same_name_is_told_and_overwrites_nothing(store
     first.saving.finish()
 
 
+def test_a_table_whose_cells_another_program_changed_is_left_alone(store):
+    desk = desk_of(store)
+    do(desk, "positive")
+    desk.saving.finish()
+    theirs = spatialdata.read_zarr(store)
+    theirs["table"] = theirs["table"][1::2].copy()
+    theirs["table"].obs["new"] = 1.0
+    nimbus.io.write_table(theirs, "table")
+    do(desk, "negative")
+    told = desk.saving.finish()
+    assert told.kind == "failed"
+    assert "another program changed the cells" in told.text
+    now = spatialdata.read_zarr(store)["table"]
+    assert (now.n_obs, "new" in now.obs) == (theirs["table"].n_obs, True)
+    assert read_gold(file(store))["label"].tolist() == ["positive", "negative"]
+    assert list(desk_of(store).ledger.judged) == ["ada"], "opened again it goes on"
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(None, None, 2), slice(None, None, -1)], ids=["part", "turned"]
+)
+def test_a_table_in_memory_that_is_another_in_the_store_is_written_first(store, rows):
+    sdata = spatialdata.read_zarr(store)
+    n_cells = sdata["table"].n_obs
+    sdata["table"] = sdata["table"][rows].copy()
+    with pytest.raises(ValueError, match=r"has other cells.*write_table\(sdata, 'table'\)"):
+        review_desk(sdata, Request(annotator="ada"), write=True)
+    assert spatialdata.read_zarr(store)["table"].n_obs == n_cells
+    nimbus.io.write_table(sdata, "table")
+    desk = review_desk(sdata, Request(annotator="ada"), write=True)
+    do(desk, "positive")
+    assert desk.saving.finish().kind == "saved"
+    np.testing.assert_array_equal(layer(store), sdata["table"].layers["gold"])
+
+
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_lost(store, monkeypatch):
     desk = desk_of(store)
     do(desk, "positive")

@@ -12,7 +12,7 @@ from spatialdata import SpatialData
 
 from nimbus._claim import ClaimedError
 from nimbus._durable import write_durably
-from nimbus.data.store import write_table
+from nimbus.data.store import has_other_rows, write_table
 from nimbus.gui.saving import Keeper
 from nimbus.io._safe_names import original_name, safe_name
 from nimbus.io.gold import read_gold
@@ -90,12 +90,24 @@ class OnDisk(Keeper[Labels]):
         self.memory.keep(work)
 
     def settle(self) -> str:
-        """Take in what others have said since, and write layer and record."""
+        """Take in what others have said since, and write layer and record.
+
+        Raises
+        ------
+        OSError
+            Another program put a table of other cells into the store; it is left alone.
+        """
         ledger = self.memory.ledger
         others = read_files(self.folder, ledger.book)
         others.pop(self.memory.annotator, None)
         ledger.put(others)
         if ledger.key in self.sdata.tables[self.table_key].layers:
+            if has_other_rows(self.sdata, self.table_key):
+                raise OSError(
+                    f"another program changed the cells of table {self.table_key!r} in "
+                    f"{str(self.sdata.path)!r}; your labels are safe in {str(self.path)!r}: close "
+                    "this page and open it again, which brings them in"
+                )
             keys = {"layers": [ledger.key], "uns": [ledger.key]}
             _write(self.sdata, self.table_key, keys)
         return f"in {self.folder.name}/{self.path.name} and the layer {ledger.key!r}"

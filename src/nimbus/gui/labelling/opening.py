@@ -20,7 +20,7 @@ from nimbus._types import AnyArray, FloatArray, IntArray
 from nimbus.data.annotations import Likely
 from nimbus.data.cellrows import cell_rows
 from nimbus.data.layers import layer_names, marker_values
-from nimbus.data.store import require_writable
+from nimbus.data.store import has_other_rows, require_writable
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 from nimbus.gui.opening import image_pairs
 from nimbus.gui.saving import Keeper, Saving
@@ -62,17 +62,18 @@ def review_desk(
     Raises
     ------
     ValueError
-        No images, labels or scores; an unknown name; with `write` no store; a layer that holds no
-        labels.
+        No images, labels or scores; an unknown name; with `write` no store, or one whose table has
+        other cells; a layer that holds no labels.
     """
     if not isinstance(sdata, SpatialData):
         raise TypeError(
             f"cells are judged on images, so a SpatialData object is needed, not "
             f"{type(sdata).__name__}; nimbus.io.read_fovs makes one of folders of TIFFs"
         )
+    table = table_of(sdata, request.table_key)
     if write:
         require_writable(sdata)
-    table = table_of(sdata, request.table_key)
+        _require_same_rows(sdata, request.table_key)
     _check(request)
     microscope, channels = _microscope(sdata, table, request)
     markers = _markers(table, request.markers, channels)
@@ -93,6 +94,16 @@ def review_desk(
     )
     state = State.of(queues, ledger.labels(name), goal=request.n_cells)
     return Desk(facts, state, ledger, Saving(keeper, advice="Export the labels to keep them."))
+
+
+def _require_same_rows(sdata: SpatialData, table_key: str) -> None:
+    """Refuse a table that would take the place of the one in the store, behind the page."""
+    if has_other_rows(sdata, table_key):
+        raise ValueError(
+            f"write=True, but table {table_key!r} in the store {str(sdata.path)!r} has other cells "
+            "or markers than in memory, or another order of them; write it first with "
+            f"nimbus.io.write_table(sdata, {table_key!r}), or pass write=False"
+        )
 
 
 def open_review(path: Path, request: Request) -> Desk:
