@@ -116,6 +116,7 @@ def test_a_field_may_be_called_as_its_files_or_its_labels(name):
         ([("a", 1, "CD3", 1), ("a", 1, "CD3", 0)], "2 rows are of pairs that come more than once"),
         ([("a", 0, "CD3", 1)], "whole numbers above 0; it holds '0'"),
         ([("a", 4, "CD3", 1)], "none of the annotated cells"),
+        ([], "no pair of cell and marker was judged"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(rows, message):

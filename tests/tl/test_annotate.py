@@ -184,6 +184,16 @@ class TestGroups:
         assert summary.loc["g2", "n_cells"] == (named(table) == "B").sum()
         assert summary.loc["g4", ["n_cells", "cell_type"]].tolist() == [0, "unassigned"]
 
+    def test_priors_alone_name_no_group(self):
+        table = self.table()
+        table.layers["nimbus"][table.obs["group"] == "g2"] = np.nan
+        common = dict.fromkeys(MATRIX.index, 1.0) | {"B": 99.0, "unassigned": 1.0}
+        nimbus.tl.annotate(table, MATRIX, groupby="group", priors=common)
+        summary = table.uns["nimbus_cell_type"]["summary"].set_index("group")
+        assert summary.loc["g2", ["n_cells", "cell_type"]].tolist() == [0, "unassigned"]
+        assert summary.loc["g2", ["confidence", "next_confidence"]].isna().all()
+        assert (summary["cell_type"] != "unassigned").any()
+
     def test_a_group_of_two_types_is_unassigned(self):
         table = self.table()
         few = (

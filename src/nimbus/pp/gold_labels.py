@@ -256,6 +256,8 @@ def _agreement(pairs: pd.DataFrame, judged: NDArray[np.int8], names: Sequence[st
 
 
 def _check_found(rows: NDArray[np.intp]) -> None:
+    if not rows.size:
+        raise ValueError("no pair of cell and marker was judged: the annotations have no rows")
     missing = int((rows < 0).sum())
     if missing == rows.size:
         raise ValueError("the table has none of the annotated cells; are the ids of other labels?")

@@ -196,6 +196,7 @@ def _of_groups(
     """Each cell that has a score named as its group."""
     n_cells = named.tally.n_cells
     of_types = model.of_types(model.of_groups(named.tally.evidence, n_cells))
+    of_types = np.where(n_cells[:, None] > 0, of_types, np.nan)  # priors alone name no group
     decided = model.decide(of_types, confidence)
     unknown = (group < 0) | (named.code == NO_SCORE)
     code = np.where(unknown, NO_SCORE, decided.code[group])
