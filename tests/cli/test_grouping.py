@@ -299,6 +299,22 @@ def test_errors_are_one_line_and_change_nothing(nimbus, tmp_path, assignment, ar
     assert list(read_zarr(store).tables["table"].obs) == ["kind"]
 
 
+@pytest.mark.parametrize("key", ["T cells", "a/b"])
+def test_a_name_with_which_the_store_could_not_be_read_is_refused_before_the_work(
+    nimbus, stored, assignment, key
+):
+    path, read = stored
+    before = list(read().obs)
+    for arguments in (("cluster", path, *SMALL), ("annotate", path, assignment)):
+        run = nimbus(*arguments, "--key-added", key)
+        if path.suffix == ".h5ad" and "/" not in key:
+            assert run.exit_code == 0, "a file takes it"
+            continue
+        assert run.exit_code == 1
+        assert f"--key-added '{key}'" in run.output
+        assert list(read().obs) == before
+
+
 def test_a_marker_that_is_not_there_is_told_with_the_option_that_helps(nimbus, tmp_path):
     make_table(30).write_h5ad(tmp_path / "cells.h5ad")
     MATRIX.rename(columns={"CD20": "CD21"}).to_csv(tmp_path / "a.csv", index_label="cell_type")

@@ -48,6 +48,18 @@ def test_one_key_as_text_is_that_key_and_not_its_letters(stored):
     assert read(stored).layers["nimbus"].max() == 0
 
 
+@pytest.mark.parametrize(
+    ("attribute", "name"), [("layers", "my calls"), ("obs", "cell type"), ("obs", "Region")]
+)
+def test_names_that_make_a_store_unreadable_are_refused(stored, attribute, name):
+    table = stored.tables["table"]
+    value = table.layers["nimbus"] if attribute == "layers" else 0.5
+    getattr(table, attribute)[name] = value
+    with pytest.raises(ValueError, match=rf"'{name}'.*SpatialData takes"):
+        nimbus.io.write_table(stored, "table", keys={attribute: [name]})
+    assert name not in getattr(read(stored), attribute)
+
+
 def renamed(table):
     table.obs_names = [f"cell {name}" for name in table.obs_names]
     return table

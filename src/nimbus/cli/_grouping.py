@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 from anndata import AnnData
+from spatialdata import SpatialData
 
 import nimbus
 from nimbus._keys import Suffix
 from nimbus._progress import tell
 from nimbus.data.clusters import nodes_of, record_of
+from nimbus.data.names import require_name
 from nimbus.data.tables import table_of
 
 from ._columns import columns, number
@@ -158,6 +160,7 @@ def _run(
     with claimed_if_store(run.store):
         data = opened(run.store)
         try:
+            _require_names(data, keys, run.wanted)
             verb(data, **run.wanted)
         except ValueError as error:
             raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
@@ -170,6 +173,17 @@ def _run(
         written.append(f"wrote {run.table}")
     tell("result", cells=table.n_obs, markers=table.n_vars, written=written)
     return "\n".join([as_text(table, prefix), "", *written])
+
+
+def _require_names(data: AnnData | SpatialData, keys: list[str], wanted: Mapping[str, Any]) -> None:
+    """Fail before the work if the store could not be read with what it is called."""
+    prefix = wanted["key_added"]
+    for attribute, _, name in (key.partition("/") for key in keys):
+        if isinstance(data, SpatialData):
+            there = getattr(table_of(data, wanted["table_key"]), attribute)
+            require_name(name, there, what=f"key_added={prefix!r} gives {attribute}[{name!r}]")
+        elif "/" in name:
+            raise ValueError(f"key_added={prefix!r}: no name in a file may hold '/'")
 
 
 def _check_output(run: Grouping) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from anndata import AnnData
 from spatialdata import SpatialData, sanitize_name
 
 from .tables import find_table
@@ -37,6 +38,26 @@ def require_name(name: str, there: Iterable[str], *, what: str) -> None:
             f"{what}: there is {variants[0]!r}, and SpatialData takes no two names that differ in "
             "case alone; take that one or another name"
         )
+
+
+def require_key_names(table: AnnData, keys: Mapping[str, Iterable[str]]) -> None:
+    """Raise ``ValueError`` for a name in a table with which SpatialData cannot read its store.
+
+    Parameters
+    ----------
+    table
+        The table.
+    keys
+        Names by attribute, e.g. ``{"layers": ["nimbus"]}``.
+
+    Examples
+    --------
+    >>> require_key_names(AnnData(), {"layers": ["nimbus"], "obs": ["my_column"]})
+    """
+    for attribute, names in keys.items():
+        there = [str(name) for name in getattr(table, attribute) if name is not None]
+        for name in names:
+            require_name(name, there, what=f"{attribute}[{name!r}]")
 
 
 def require_new_element(sdata: SpatialData, name: str, *, what: str) -> None:

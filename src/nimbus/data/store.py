@@ -21,6 +21,7 @@ from nimbus._claim import claimed
 
 from .alignment import is_aligned
 from .mapstore import TablePlace, Touched, write_touched
+from .names import require_key_names
 from .workshop import detach_metadata, install, linked_copy, workshop
 
 
@@ -44,7 +45,8 @@ def write_table(
     Raises
     ------
     ValueError
-        `sdata` has no store, or no such table.
+        `sdata` has no store, or no such table; or a name that SpatialData does not take, with which
+        the store could not be read.
     OSError
         The store cannot be written.
     ClaimedError
@@ -71,6 +73,7 @@ def write_table(
         raise ValueError(f"table {table_key!r} does not exist; there is {listed(sdata.tables)}")
     store, table = Path(sdata.path), sdata.tables[table_key]
     part = f"tables/{table_key}"
+    require_key_names(table, {name: _names(table, name, own) for name, own in (keys or {}).items()})
     with claimed(store), workshop(store) as folder:
         if keys is not None and _can_take_keys(sdata, table_key):
             built = folder / table_key
@@ -79,6 +82,11 @@ def write_table(
         else:
             built = _built({"tables": {table_key: table}}, part, store, folder)
         _install(sdata, built, part, folder)
+
+
+def _names(table: AnnData, attribute: str, names: str | Sequence[str]) -> list[str]:
+    """Names that are written; of ``obs`` and ``var`` all."""
+    return one_or_more(getattr(table, attribute) if attribute in ("obs", "var") else names)
 
 
 def write_values(sdata: SpatialData, table_key: str, values: Touched) -> None:

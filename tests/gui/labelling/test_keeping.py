@@ -182,6 +182,11 @@ def test_a_table_in_memory_that_is_another_in_the_store_is_written_first(store, 
     np.testing.assert_array_equal(layer(store), sdata["table"].layers["gold"])
 
 
+def test_a_name_with_which_the_store_could_not_be_read_is_refused(store):
+    with pytest.raises(ValueError, match="SpatialData takes names.*'my_labels' would do"):
+        desk_of(store, key_added="my labels")
+
+
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_lost(store, monkeypatch):
     desk = desk_of(store)
     do(desk, "positive")

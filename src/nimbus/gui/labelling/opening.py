@@ -20,6 +20,7 @@ from nimbus._types import AnyArray, FloatArray, IntArray
 from nimbus.data.annotations import Likely
 from nimbus.data.cellrows import cell_rows
 from nimbus.data.layers import layer_names, marker_values
+from nimbus.data.names import require_key_names
 from nimbus.data.store import has_other_rows, require_writable
 from nimbus.data.tables import annotated_labels, region_rows, table_of
 from nimbus.gui.opening import image_pairs
@@ -73,6 +74,8 @@ def review_desk(
     table = table_of(sdata, request.table_key)
     if write:
         require_writable(sdata)
+        keys = {"layers": [request.key_added], "uns": [request.key_added]}
+        require_key_names(table, keys)
         _require_same_rows(sdata, request.table_key)
     _check(request)
     microscope, channels = _microscope(sdata, table, request)
