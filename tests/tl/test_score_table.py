@@ -281,6 +281,15 @@ class TestStore:
             "the command line would not show it"
         )
 
+    def test_a_name_with_which_the_store_could_not_be_read_is_refused_before_the_work(
+        self, tmp_path
+    ):
+        sdata = scored()
+        sdata.write(tmp_path / "s.zarr")
+        sdata["table"].var["my column"] = 1  # is written with the scales
+        with pytest.raises(ValueError, match="'my_column' would do"):
+            nimbus.tl.score(sdata, **QUIET | {"model": never}, write=True)
+
     def test_the_record_survives_h5ad(self, tmp_path):
         table = scored().tables["table"]
         table.write_h5ad(tmp_path / "t.h5ad")

@@ -10,7 +10,7 @@ from spatialdata import SpatialData
 
 from nimbus._keys import Layers
 from nimbus.data.elements import require_sdata
-from nimbus.data.names import require_table_names
+from nimbus.data.names import require_key_names, require_table_names
 from nimbus.data.scales import GivenScales
 from nimbus.data.sources import Request
 from nimbus.data.store import require_writable, store_claimed, write_image, write_table
@@ -177,6 +177,8 @@ def score(  # noqa: PLR0913 - the public signature
         labels_key=labels_key,
         channels=channels,
     )
+    if write and target.table is not None:
+        require_key_names(target.table, {"var": target.table.var})  # written whole, after the work
     keys = score_keys(key_added, uncertainty=uncertainty)
     require_table_names(sdata, table_key, keys, key_added=key_added, new=[Layers.INTEGRATED])
     maps = map_names(sdata, target.pairs, name=key_added if save_maps is True else save_maps)
