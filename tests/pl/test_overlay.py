@@ -69,6 +69,17 @@ def test_cells_without_a_row_or_with_nan_are_grey_and_explained():
     assert nimbus.pl.overlay(everywhere, channel="CD8", show=False)[2].get_legend() is None
 
 
+@pytest.mark.parametrize("layer", ["gold", "nimbus_positive"])
+def test_undefined_labels_are_grey_and_not_negative(layer):
+    sdata = one_field(scores={3: (0.1, 0.1), 8: (0.2, 0.2), 5: (0.3, 0.3)})
+    sdata["table"].layers[layer] = np.array([[1, -1], [-1, 0], [0, 0]], dtype=np.int8)
+    panel = nimbus.pl.overlay(sdata, channel="CD3", layer=layer, show=False)[2]
+    np.testing.assert_array_equal(drawn(panel)[LABELS == 5], 0)
+    np.testing.assert_array_equal(drawn(panel)[LABELS == 3], 1)
+    np.testing.assert_array_equal(~drawn(panel, 0).mask, LABELS == 8)
+    assert panel.get_legend().get_texts()[0].get_text() == "no value"
+
+
 def test_channel_and_mask_panels_show_pixels_and_inner_borders():
     channel, mask, _ = nimbus.pl.overlay(one_field(), channel="CD3", show=False)
     np.testing.assert_array_equal(drawn(channel), IMAGE[0])

@@ -17,7 +17,7 @@ from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.elements import channel_names, pair_elements, require_sdata
-from nimbus.data.layers import layer_names, marker_values
+from nimbus.data.layers import layer_names, marker_values, scores_or_labels
 from nimbus.data.part import Part, Span, placed_field, read_part
 from nimbus.data.tables import annotated_labels, find_table, region_rows
 
@@ -96,7 +96,7 @@ def overlay(  # noqa: PLR0913 - the public signature
     The axes row by row, each row channel, mask, then one for each layer; ``None`` where the figure
     was shown. Their data coordinates are those of the coordinate system. The scores go from 0 to 1;
     intensities of cells up to the 99th percentile of the cells that are drawn. Cells without a
-    value (NaN, or no row of the table) are grey.
+    value (NaN, no row of the table, or -1 where a layer holds labels) are grey.
 
     Raises
     ------
@@ -155,7 +155,7 @@ class _Cells:
     """Values of the cells of one field: ``{layer: {marker: (cells,)}}``."""
 
     ids: NDArray[np.int64]
-    values: dict[str, dict[str, NDArray[np.float64]]]
+    values: dict[str, dict[str, FloatArray]]
 
 
 def _one_field(
@@ -198,7 +198,8 @@ def _cells(
     require_known("layer", layers, layer_names(table))
     rows, ids = region_rows(table).get(labels_key, (np.zeros(0, int), np.zeros(0, np.int64)))
     values = {
-        layer: {name: marker_values(table, name, layer)[rows] for name in names} for layer in layers
+        layer: {name: scores_or_labels(marker_values(table, name, layer))[rows] for name in names}
+        for layer in layers
     }
     return _Cells(ids, values)
 
