@@ -82,6 +82,15 @@ class TestMetaclusters:
         assert written == [counts[name] for name in shown]
         assert len(set(written)) == 3, "proves nothing: all have as many cells"
 
+    def test_long_names_of_markers_are_whole(self, table):
+        table.var_names = ["CD3", "a marker of a very long name", "ECAD"]
+        nimbus.tl.cluster(table, grid=(3, 3), n_metaclusters=3)
+        figure = nimbus.pl.metaclusters(table, show=False)[0].figure
+        figure.draw_without_rendering()
+        labels = [one for ax in figure.axes for one in ax.get_yticklabels()]
+        [long] = [one for one in labels if one.get_text() == "a marker of a very long name"]
+        assert long.get_window_extent().x0 >= 0
+
     def test_an_unknown_marker_is_named(self, table):
         with pytest.raises(ValueError, match="did you mean 'CD3'"):
             nimbus.pl.metaclusters(table, markers=["CD33"])

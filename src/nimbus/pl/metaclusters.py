@@ -37,7 +37,7 @@ BRANCH = "#555555"
 COUNT_TEXT: dict[str, Any] = {"fontsize": 6, "ha": "center", "va": "bottom"}
 
 LEFT, RIGHT, TOP, BELOW, LETTER = 0.95, 0.6, 0.15, 0.35, 0.085
-"""Margins in inches: names of markers and colour bar; beneath, and for a letter of a name."""
+"""Margins in inches: least for markers; colour bar; beneath, and for a letter of a name."""
 
 
 def metaclusters(
@@ -127,7 +127,8 @@ def _new_figure(shown: Profiles) -> tuple[Figure, GridSpec]:
         BAR,
     )
     heights = (TREE, COUNTS, max(1.2, MARKER * len(shown.markers)), STRIP)
-    width = LEFT + sum(widths) + 3 * GAP + RIGHT
+    left = max(LEFT, GAP + LETTER * max(len(name) for name in shown.markers))
+    width = left + sum(widths) + 3 * GAP + RIGHT
     below = BELOW + LETTER * max(len(name) for name in shown.names)
     height = TOP + sum(heights) + 3 * GAP + below
     figure = plt.figure(figsize=(width, height))
@@ -136,7 +137,7 @@ def _new_figure(shown: Profiles) -> tuple[Figure, GridSpec]:
         4,
         width_ratios=widths,
         height_ratios=heights,
-        left=LEFT / width,
+        left=left / width,
         right=1 - RIGHT / width,
         top=1 - TOP / height,
         bottom=below / height,
