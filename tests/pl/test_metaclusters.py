@@ -104,6 +104,16 @@ class TestStability:
         assert len(dots) == (table.uns["nimbus_cluster"]["node_counts"] > 0).sum()
         assert [one.get_text() for one in nodes.get_xticklabels()] == ["T cell", "1", "2"]
 
+    def test_long_names_do_not_squeeze_the_panels(self, table):
+        def height():
+            axes = nimbus.pl.stability(table, show=False)
+            axes[0].figure.draw_without_rendering()
+            return axes[0].bbox.height / axes[0].figure.dpi
+
+        short = height()
+        nimbus.tl.remap(table, {"1": "T cells that are exhausted or resident"})
+        assert height() == pytest.approx(short, rel=0.15)
+
     def test_needs_metaclusters(self, table):
         nimbus.tl.cluster(table, grid=(3, 3), n_metaclusters=None)
         with pytest.raises(ValueError, match=r"run nimbus\.tl\.metacluster first"):
