@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from matplotlib.colors import to_hex
 from spatialdata import SpatialData
 from spatialdata.models import TableModel
 
@@ -186,6 +187,23 @@ def test_a_channel_of_zeros_is_drawn():
 def test_mean_intensities_up_to_their_99th_percentile_have_a_colour():
     [ax] = nimbus.pl.overlay(one_field(), channel="CD3", layer="integrated", show=False)[2:]
     assert 80 < ax.images[-1].get_clim()[1] <= 90
+
+
+@pytest.mark.parametrize("shift", [-0.5, -100.0])
+def test_values_below_0_have_colours_of_their_own(shift):
+    sdata = one_field(scores={3: (0.1, 0.1), 8: (0.2, 0.2), 5: (0.3, 0.3)})
+    sdata["table"].layers["zscore"] = sdata["table"].layers["nimbus"] + shift
+    panel = nimbus.pl.overlay(sdata, channel="CD3", layer="zscore", show=False)[2]
+    low, high = panel.images[-1].get_clim()
+    np.testing.assert_allclose((low, high), (0.1 + shift, 0.3 + shift), atol=0.01)
+
+
+def test_pixels_that_are_nan_are_not_white():
+    image = np.ones((1, 9, 9))
+    image[0, :4] = np.nan
+    sdata = build_sdata([Field("a", image, np.ones((9, 9), int), ("CD3",), 0.5)])
+    ax = nimbus.pl.overlay(sdata, channel="CD3", layer=None, show=False)[0]
+    assert to_hex(ax.get_facecolor()) == "#000000"
 
 
 def test_given_axes_are_drawn_into_and_must_be_as_many():

@@ -95,7 +95,8 @@ def overlay(  # noqa: PLR0913 - the public signature
     -------
     The axes row by row, each row channel, mask, then one for each layer; ``None`` where the figure
     was shown. Their data coordinates are those of the coordinate system. The scores go from 0 to 1;
-    intensities of cells up to the 99th percentile of the cells that are drawn. Cells without a
+    intensities of cells up to the 99th percentile of the cells that are drawn, and from the first
+    where some are below 0. Cells without a
     value (NaN, no row of the table, or -1 where a layer holds labels) are grey.
 
     Raises
@@ -246,9 +247,8 @@ def _draw_row(
     draw_mask(axes[1], part.labels, part.extent)
     for ax, (layer, markers) in zip(axes[2:], cells.values.items(), strict=True):
         values = values_of_pixels(part.labels, cells.ids, markers[name])
-        draw_cells(
-            ax, values, part.labels, part.extent, vmax=_top(values, layer), label=_quantity(layer)
-        )
+        limits = _limits(values, layer)
+        draw_cells(ax, values, part.labels, part.extent, limits=limits, label=_quantity(layer))
     titles = [name, "mask", *cells.values]
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, fontsize="medium")
@@ -262,9 +262,14 @@ def _quantity(layer: str) -> str:
     return known.get(layer, layer)
 
 
-def _top(values: FloatArray, layer: str) -> float:
-    """1 for what lies between 0 and 1, else the 99th percentile of the cells."""
+def _limits(values: FloatArray, layer: str) -> tuple[float, float]:
+    """Where colours begin and end: 0 and 1 for what lies between them, else percentiles of cells.
+
+    Values that are never below 0 begin there.
+    """
     finite = values[np.isfinite(values)]
-    if finite.size == 0 or (layer != Layers.INTEGRATED and finite.max() <= 1):
-        return 1.0
-    return float(np.quantile(finite, 0.99)) or 1.0
+    if finite.size == 0 or (layer != Layers.INTEGRATED and finite.min() >= 0 and finite.max() <= 1):
+        return 0.0, 1.0
+    low, high = (float(end) for end in np.quantile(finite, [0.01, 0.99]))
+    low = low if finite.min() < 0 else 0.0
+    return low, high if high > low else low + 1.0
