@@ -82,6 +82,13 @@ class TestMetaclusters:
         assert written == [counts[name] for name in shown]
         assert len(set(written)) == 3, "proves nothing: all have as many cells"
 
+    @pytest.mark.parametrize(("shift", "label"), [(0.0, "mean score"), (-2.0, "mean")])
+    def test_the_bar_calls_scores_what_are_scores(self, table, shift, label):
+        table.layers["values"] = table.layers["nimbus"] + shift
+        nimbus.tl.cluster(table, layer="values", grid=(3, 3), n_metaclusters=3)
+        figure = nimbus.pl.metaclusters(table, show=False)[0].figure
+        assert figure.axes[-1].get_ylabel() == label
+
     def test_long_names_of_markers_are_whole(self, table):
         table.var_names = ["CD3", "a marker of a very long name", "ECAD"]
         nimbus.tl.cluster(table, grid=(3, 3), n_metaclusters=3)

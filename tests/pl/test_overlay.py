@@ -152,6 +152,11 @@ def test_names_that_do_not_exist_are_told_with_what_there_is():
         nimbus.pl.overlay(one_field(), channel="CD3", labels_key="b_labels")
 
 
+def test_a_layer_that_is_named_twice_is_told():
+    with pytest.raises(ValueError, match=r"layers.*'nimbus'"):
+        nimbus.pl.overlay(one_field(), channel="CD3", layer=["nimbus", "nimbus"])
+
+
 def test_of_several_fields_one_must_be_chosen():
     sdata = build_sdata([Field(n, IMAGE, LABELS, ("CD3", "CD8"), 0.5) for n in "ab"])
     with pytest.raises(ValueError, match="labels_key=, one of 'a_labels', 'b_labels'"):

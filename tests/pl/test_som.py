@@ -172,6 +172,7 @@ class TestSom:
             ({"glyph": "disc", "color": "CD2"}, "did you mean 'CD20'"),
             ({"glyph": "pie", "color": "knd"}, "did you mean 'kind'"),
             ({"markers": ["CD33"]}, "did you mean 'CD3'"),
+            ({"markers": ["CD3", "CD3"]}, "'CD3'"),
             ({"key": "leiden"}, r"name another \(key=.*there is 'nimbus'"),
         ],
     )

@@ -113,7 +113,8 @@ def metaclusters(
     _draw_strips(figure, grid, shown)
     _draw_counts(figure, grid, shown)
     bar = figure.colorbar(image, cax=figure.add_subplot(grid[2, 3]))
-    bar.set_label("z-score" if zscore else "mean score", fontsize="small")
+    usual = "mean score" if limits == (0.0, 1.0) else "mean"
+    bar.set_label("z-score" if zscore else usual, fontsize="small")
     bar.ax.tick_params(labelsize="x-small")
     return finish([left, right], given=False, show=show, save=save)
 

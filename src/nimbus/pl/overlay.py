@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, one_or_more, require_known
+from nimbus._check import listed, one_or_more, require_known, require_once
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.elements import channel_names, pair_elements, require_sdata
@@ -197,6 +197,7 @@ def _cells(
             "or pass layer=None"
         )
     require_known("layer", layers, layer_names(table))
+    require_once("layers", layers)
     rows, ids = region_rows(table).get(labels_key, (np.zeros(0, int), np.zeros(0, np.int64)))
     values = {
         layer: {name: scores_or_labels(marker_values(table, name, layer))[rows] for name in names}
