@@ -118,11 +118,15 @@ def test_what_exists_is_not_replaced_unasked(nimbus, judged, tmp_path):
         (["--threshold", "high"], "--threshold"),
         (["--out", "m.txt"], "must end in one of"),
         (["--out", "nowhere/m.csv"], "its folder does not exist"),
+        (["--figure", "metrics"], "--figure metrics must end in one of"),
+        (["--figure", "metrics.xyz"], ".png"),
         (["--table-key", "x", "--field-key", "y"], "column of obs 'y'"),
     ],
 )
-def test_errors_are_one_line(nimbus, judged, arguments, message):
+def test_errors_are_one_line(nimbus, judged, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = nimbus("evaluate", judged[0], *arguments)
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
     assert result.exit_code == 1
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -90,6 +90,17 @@ def test_it_is_drawn_from_what_was_read_back(tmp_path):
     np.testing.assert_array_equal(points(one, BEFORE), points(other, BEFORE))
 
 
+@pytest.mark.parametrize("markers", ["CD3", ["CD3", "CD8"], None])
+def test_the_legend_is_whole_above_any_number_of_panels(markers):
+    axes = nimbus.pl.calibration(calibrated_table(), markers=markers, show=False)
+    figure = axes[0].figure
+    [legend] = figure.legends
+    box, title = legend.get_window_extent(), axes[0].title.get_window_extent()
+    assert len(legend.get_texts()) == 6
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert title.y1 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
 def test_given_axes_are_drawn_into():
     _, pair = plt.subplots(1, 2)
     axes = nimbus.pl.calibration(calibrated_table(), markers=["CD3", "CD8"], ax=pair)

@@ -80,12 +80,35 @@ class TestColours:
 
     def test_the_legend_has_what_is_drawn(self, drawn):
         first, second = nimbus.pl.celltypes(drawn, cell_type_key="kind", show=False)
-        texts = [one.get_text() for one in second.get_legend().get_texts()]
-        assert texts == ["B", "T", "other", "none"]
-        assert first.get_legend() is None
+        [legend] = first.figure.legends
+        assert [one.get_text() for one in legend.get_texts()] == ["B", "T", "other", "none"]
         assert [first.get_title(), second.get_title()] == ["fov0", "fov1"]
-        colors = [to_hex(one.get_facecolor()) for one in second.get_legend().get_patches()]
+        colors = [to_hex(one.get_facecolor()) for one in legend.get_patches()]
         assert colors[:3] == list(COLORS.values())
+
+    def test_the_legend_is_beside_all_panels_and_whole_however_flat_they_are(self):
+        sdata = nimbus.datasets.tissue(
+            shape=(40, 160), n_fovs=3, n_cells=30, markers=["CD3"], random_state=0
+        )
+        axes = nimbus.pl.celltypes(sdata, cell_type_key="cell_type", show=False)
+        figure = axes[0].figure
+        figure.draw_without_rendering()
+        [legend] = figure.legends
+        box, whole = legend.get_window_extent(), figure.bbox
+        assert box.height > 40 / 160 * axes[0].bbox.width, "proves nothing: panels are as high"
+        assert box.x0 >= max(ax.bbox.x1 for ax in axes)
+        assert (box.x1, box.y1) <= (whole.x1, whole.y1)
+        assert box.y0 >= whole.y0
+        for ax in axes:
+            assert ax.bbox.width / figure.dpi == pytest.approx(4.5, rel=0.05)
+
+    def test_of_given_axes_the_last_of_the_first_row_has_the_legend(self):
+        sdata = nimbus.datasets.tissue(
+            shape=(64, 64), n_fovs=4, n_cells=9, markers=["CD3"], random_state=0
+        )
+        given = plt.subplots(1, 4, figsize=(16, 4))[1]
+        axes = nimbus.pl.celltypes(sdata, cell_type_key="cell_type", ax=given)
+        assert [ax.get_legend() is not None for ax in axes] == [False, False, False, True]
 
     def test_cells_of_no_group_at_all_are_drawn(self, drawn):
         table = drawn["table"]

@@ -55,6 +55,18 @@ def test_dots_mark_what_is_above_chance():
     assert dots.get_xydata().tolist() == [[MARKERS.index("CD8"), names.index("density")]]
 
 
+def test_many_markers_and_long_names_leave_nothing_outside_the_figure():
+    single = measured(markers="CD3", covariates="density")
+    single["covariate"] = "a_covariate_of_a_very_long_name"
+    rows = [single[:1], *(single[1:].assign(marker=f"m{k}") for k in range(60))]
+    axes = nimbus.pl.confounders(pd.concat(rows), show=False)
+    figure = axes[0].figure
+    figure.draw_without_rendering()
+    assert axes[0].get_yticklabels()[0].get_window_extent().x0 >= 0
+    [bar] = axes[2].child_axes
+    assert bar.get_tightbbox().x1 <= figure.bbox.x1
+
+
 def test_a_single_marker_needs_no_third_panel():
     assert len(nimbus.pl.confounders(measured(markers="CD3"), show=False)) == 2
 

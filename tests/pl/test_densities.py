@@ -76,6 +76,25 @@ def test_cells_with_nan_or_undefined_truth_change_nothing():
     np.testing.assert_array_equal(mesh(with_nan), mesh(without))
 
 
+def test_undefined_labels_are_no_value_of_a_layer():
+    table = table_of_cells()
+    labels = table.layers["truth"].copy()
+    labels[:50] = -1
+    table.layers["silver"] = labels
+    [with_undefined] = nimbus.pl.densities(table, layer="silver", markers="CD3", show=False)
+    [without] = nimbus.pl.densities(table[50:].copy(), layer="silver", markers="CD3", show=False)
+    assert with_undefined.get_ylim() == (0, 1)
+    np.testing.assert_array_equal(mesh(with_undefined), mesh(without))
+
+
+def test_a_marker_that_nobody_judged_is_not_said_to_be_negative():
+    table = table_of_cells()
+    table.layers["truth"][:, 0] = -1
+    titles = [ax.get_title() for ax in nimbus.pl.densities(table, truth_layer="truth", show=False)]
+    assert titles[0] == "CD3\nno cell has a score and a truth"
+    assert titles[2] == "CD20\nno cells positive", "all of its cells were judged"
+
+
 def test_markers_without_a_score_are_left_out():
     table = table_of_cells()
     table.layers["nimbus"][:, 1] = np.nan

@@ -63,3 +63,12 @@ def test_ticks_are_round_apart_and_on_the_axis():
         ticks = round_ticks(bins)
         assert 1 <= len(ticks) <= 7, ticks
         assert all(low <= tick <= high for tick in ticks)
+
+
+@pytest.mark.parametrize(("low", "high"), [(550, 990), (7, 8), (12e3, 19e3), (-400, -3)])
+@pytest.mark.parametrize("width", [0, 200])
+def test_an_axis_far_from_0_has_numbers_too(low, high, width):
+    ticks = round_ticks(Bins(np.array([low, high], float), np.array([0.0, 1.0]), width))
+    assert 2 <= len(ticks) <= 5
+    assert all(low <= tick <= high for tick in ticks)
+    assert np.ptp(np.diff(ticks)) == pytest.approx(0, abs=1e-9)

@@ -82,6 +82,22 @@ class TestMetaclusters:
         assert written == [counts[name] for name in shown]
         assert len(set(written)) == 3, "proves nothing: all have as many cells"
 
+    @pytest.mark.parametrize(("shift", "label"), [(0.0, "mean score"), (-2.0, "mean")])
+    def test_the_bar_calls_scores_what_are_scores(self, table, shift, label):
+        table.layers["values"] = table.layers["nimbus"] + shift
+        nimbus.tl.cluster(table, layer="values", grid=(3, 3), n_metaclusters=3)
+        figure = nimbus.pl.metaclusters(table, show=False)[0].figure
+        assert figure.axes[-1].get_ylabel() == label
+
+    def test_long_names_of_markers_are_whole(self, table):
+        table.var_names = ["CD3", "a marker of a very long name", "ECAD"]
+        nimbus.tl.cluster(table, grid=(3, 3), n_metaclusters=3)
+        figure = nimbus.pl.metaclusters(table, show=False)[0].figure
+        figure.draw_without_rendering()
+        labels = [one for ax in figure.axes for one in ax.get_yticklabels()]
+        [long] = [one for one in labels if one.get_text() == "a marker of a very long name"]
+        assert long.get_window_extent().x0 >= 0
+
     def test_an_unknown_marker_is_named(self, table):
         with pytest.raises(ValueError, match="did you mean 'CD3'"):
             nimbus.pl.metaclusters(table, markers=["CD33"])
@@ -94,6 +110,16 @@ class TestStability:
         dots = nodes.collections[0].get_offsets()
         assert len(dots) == (table.uns["nimbus_cluster"]["node_counts"] > 0).sum()
         assert [one.get_text() for one in nodes.get_xticklabels()] == ["T cell", "1", "2"]
+
+    def test_long_names_do_not_squeeze_the_panels(self, table):
+        def height():
+            axes = nimbus.pl.stability(table, show=False)
+            axes[0].figure.draw_without_rendering()
+            return axes[0].bbox.height / axes[0].figure.dpi
+
+        short = height()
+        nimbus.tl.remap(table, {"1": "T cells that are exhausted or resident"})
+        assert height() == pytest.approx(short, rel=0.15)
 
     def test_needs_metaclusters(self, table):
         nimbus.tl.cluster(table, grid=(3, 3), n_metaclusters=None)

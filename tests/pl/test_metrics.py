@@ -58,6 +58,19 @@ def test_intervals_are_drawn_where_there_are_some():
     nimbus.pl.metrics(evaluated(n_boot=0), show=False)
 
 
+def test_gains_are_drawn_to_both_sides_of_0():
+    table = evaluated()
+    for end, shift in (("", 0.0), ("_low", -0.02), ("_high", 0.02)):
+        table[f"f1_gain{end}"] = np.array([0.06, -0.2, 0.0]) + shift
+    axes = nimbus.pl.metrics(table, measures=["f1_gain", "auroc", "n_cells"], show=False)
+    left, right = axes[0].get_xlim()
+    assert left < -0.22
+    assert 0.08 < right < 0.2, "a small gain is seen"
+    assert axes[1].get_xlim()[1] == 1, "parts of a whole end at 1"
+    assert axes[2].get_xlim()[0] == 0
+    assert axes[2].get_xlim()[1] > table["n_cells"].max()
+
+
 def test_averages_stand_below_in_either_order():
     table = evaluated(by=("dataset", "marker"), macro_average=True)
     for sort in (True, False):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from matplotlib.colors import to_hex
 from spatialdata import SpatialData
 from spatialdata.models import TableModel
 
@@ -67,6 +68,17 @@ def test_cells_without_a_row_or_with_nan_are_grey_and_explained():
     assert text.get_text() == "no value"
     everywhere = one_field(scores={3: (0.1, 0.1), 8: (0.2, 0.2), 5: (0.3, 0.3)})
     assert nimbus.pl.overlay(everywhere, channel="CD8", show=False)[2].get_legend() is None
+
+
+@pytest.mark.parametrize("layer", ["gold", "nimbus_positive"])
+def test_undefined_labels_are_grey_and_not_negative(layer):
+    sdata = one_field(scores={3: (0.1, 0.1), 8: (0.2, 0.2), 5: (0.3, 0.3)})
+    sdata["table"].layers[layer] = np.array([[1, -1], [-1, 0], [0, 0]], dtype=np.int8)
+    panel = nimbus.pl.overlay(sdata, channel="CD3", layer=layer, show=False)[2]
+    np.testing.assert_array_equal(drawn(panel)[LABELS == 5], 0)
+    np.testing.assert_array_equal(drawn(panel)[LABELS == 3], 1)
+    np.testing.assert_array_equal(~drawn(panel, 0).mask, LABELS == 8)
+    assert panel.get_legend().get_texts()[0].get_text() == "no value"
 
 
 def test_channel_and_mask_panels_show_pixels_and_inner_borders():
@@ -140,6 +152,11 @@ def test_names_that_do_not_exist_are_told_with_what_there_is():
         nimbus.pl.overlay(one_field(), channel="CD3", labels_key="b_labels")
 
 
+def test_a_layer_that_is_named_twice_is_told():
+    with pytest.raises(ValueError, match=r"layers.*'nimbus'"):
+        nimbus.pl.overlay(one_field(), channel="CD3", layer=["nimbus", "nimbus"])
+
+
 def test_of_several_fields_one_must_be_chosen():
     sdata = build_sdata([Field(n, IMAGE, LABELS, ("CD3", "CD8"), 0.5) for n in "ab"])
     with pytest.raises(ValueError, match="labels_key=, one of 'a_labels', 'b_labels'"):
@@ -175,6 +192,23 @@ def test_a_channel_of_zeros_is_drawn():
 def test_mean_intensities_up_to_their_99th_percentile_have_a_colour():
     [ax] = nimbus.pl.overlay(one_field(), channel="CD3", layer="integrated", show=False)[2:]
     assert 80 < ax.images[-1].get_clim()[1] <= 90
+
+
+@pytest.mark.parametrize("shift", [-0.5, -100.0])
+def test_values_below_0_have_colours_of_their_own(shift):
+    sdata = one_field(scores={3: (0.1, 0.1), 8: (0.2, 0.2), 5: (0.3, 0.3)})
+    sdata["table"].layers["zscore"] = sdata["table"].layers["nimbus"] + shift
+    panel = nimbus.pl.overlay(sdata, channel="CD3", layer="zscore", show=False)[2]
+    low, high = panel.images[-1].get_clim()
+    np.testing.assert_allclose((low, high), (0.1 + shift, 0.3 + shift), atol=0.01)
+
+
+def test_pixels_that_are_nan_are_not_white():
+    image = np.ones((1, 9, 9))
+    image[0, :4] = np.nan
+    sdata = build_sdata([Field("a", image, np.ones((9, 9), int), ("CD3",), 0.5)])
+    ax = nimbus.pl.overlay(sdata, channel="CD3", layer=None, show=False)[0]
+    assert to_hex(ax.get_facecolor()) == "#000000"
 
 
 def test_given_axes_are_drawn_into_and_must_be_as_many():

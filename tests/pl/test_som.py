@@ -124,6 +124,31 @@ class TestSom:
         np.testing.assert_allclose(drawn.get_array(), record["node_means"][there, 1])
         assert drawn.get_clim() == (0, 1)
 
+    def test_the_colours_of_values_reach_from_the_least_to_the_largest(self, table):
+        table.layers["z"] = table.layers["nimbus"] - 2.0  # all below 0
+        nimbus.tl.cluster(table, layer="z", key_added="z", grid=(3, 4), n_metaclusters=3)
+        [ax] = nimbus.pl.som(table, key="z", layout="tree", glyph="disc", color="CD20", show=False)
+        drawn = next(one for one in ax.collections if one.get_array() is not None)
+        assert drawn.get_clim() == (drawn.get_array().min(), drawn.get_array().max())
+
+    @pytest.mark.parametrize("layout", ["grid", "tree", ["grid", "tree"]])
+    def test_all_legends_are_seen_however_many_names_they_have(self, layout):
+        rng = np.random.default_rng(0)
+        made = AnnData(np.zeros((300, 60)), layers={"nimbus": rng.random((300, 60))})
+        made.var_names = [f"a marker of a long name {k}" for k in range(60)]
+        nimbus.tl.cluster(made, grid=(6, 6), n_metaclusters=30)
+        axes = nimbus.pl.som(made, layout=layout, panel_size=3.0, show=False)
+        figure = axes[0].figure
+        figure.draw_without_rendering()
+        legends = [one for one in axes[-1].get_children() if type(one).__name__ == "Legend"]
+        markers, groups = (one.get_window_extent() for one in legends)
+        assert axes[-1].bbox.x1 <= markers.x0
+        assert markers.x1 <= groups.x0
+        assert groups.x1 <= figure.bbox.x1
+        assert min(markers.y0, groups.y0) >= figure.bbox.y0
+        for ax in axes:
+            assert max(ax.bbox.size) / figure.dpi == pytest.approx(3.0, rel=0.1)
+
     def test_pies_take_the_metacluster_where_there_is_no_type(self, table):
         assert "nimbus_cell_type" not in table.obs
         [ax] = nimbus.pl.som(table, layout="grid", glyph="pie", show=False)
@@ -147,6 +172,8 @@ class TestSom:
             ({"glyph": "disc", "color": "CD2"}, "did you mean 'CD20'"),
             ({"glyph": "pie", "color": "knd"}, "did you mean 'kind'"),
             ({"markers": ["CD33"]}, "did you mean 'CD3'"),
+            ({"markers": ["CD3", "CD3"]}, "'CD3'"),
+            ({"key": "leiden"}, r"name another \(key=.*there is 'nimbus'"),
         ],
     )
     def test_what_does_not_exist_is_named(self, table, given, message):

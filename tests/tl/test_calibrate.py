@@ -219,6 +219,10 @@ def test_labels_that_leave_the_other_fields_without_a_class_are_not_measured():
         report = nimbus.tl.calibrate(table, recall=0.9)
     assert report["threshold"].notna().all()
     assert report["ece_after"].notna().all()
+    score = table.layers["nimbus"]
+    measured = [expected_calibration_error(score[~first, k], gold[~first, k]) for k in range(3)]
+    assert abs(measured[0] - expected_calibration_error(score[:, 0], gold[:, 0])) > 0.05
+    np.testing.assert_allclose(report["ece_before"], measured)
 
 
 def test_a_column_can_name_the_fields():

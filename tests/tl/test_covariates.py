@@ -57,6 +57,20 @@ def test_density_and_sparsity_count_other_cells_of_the_field_within_a_circle():
     assert cells["density"].iloc[0] < square, "proves nothing: a square counts as many"
 
 
+def test_cells_of_different_images_are_no_neighbours_whatever_names_the_field():
+    table = judged_table(120, n_fields=4)
+    table.obs["patient"] = np.where(table.obs["fov"].isin(["f0", "f1"]), "p0", "p1")
+    by_image = covariates(table, radius=200.0)
+    by_patient = covariates(table, radius=200.0, field_key="patient")
+    assert by_patient["field"].nunique() == 2 < by_image["field"].nunique()
+    columns = ["sparsity", "density"]
+    np.testing.assert_array_equal(by_patient[columns], by_image[columns])
+    table.obs["half"] = np.where(table.obsm["spatial"][:, 0] < 250, "left", "right")
+    by_half = covariates(table, radius=200.0, field_key="half")
+    assert (by_half["density"] <= by_image["density"]).all(), "fields of one image stay apart"
+    assert by_half["density"].mean() < by_image["density"].mean()
+
+
 def test_rarity_and_heterogeneity_are_of_field_and_marker():
     table = judged_table()
     cells = covariates(table)

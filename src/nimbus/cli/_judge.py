@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.backend_bases import FigureCanvasBase
 
 import nimbus
 
@@ -115,11 +116,15 @@ def _remarks(table: pd.DataFrame) -> str:
 
 
 def _check_outputs(run: Evaluation) -> None:
-    for option, path in (("--out", run.out), ("--figure", run.figure)):
+    figures = tuple(f".{kind}" for kind in FigureCanvasBase.get_supported_filetypes())
+    for option, path, kinds in (
+        ("--out", run.out, TABLE_KINDS),
+        ("--figure", run.figure, figures),
+    ):
         if path is None:
             continue
-        if option == "--out" and path.suffix not in TABLE_KINDS:
-            raise ValueError(f"--out {path} must end in one of {', '.join(TABLE_KINDS)}")
+        if path.suffix.lower() not in kinds:
+            raise ValueError(f"{option} {path} must end in one of {', '.join(kinds)}")
         if path.is_dir() or (path.exists() and not run.overwrite):
             raise FileExistsError(f"{option} {path} exists; --overwrite replaces it")
         if not path.absolute().parent.is_dir():
@@ -128,7 +133,7 @@ def _check_outputs(run: Evaluation) -> None:
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:
     with written_whole(path) as part:
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             table.to_csv(part, index=False)
         else:
             table.to_parquet(part, index=False)

@@ -48,8 +48,8 @@ def record_of(table: AnnData, key: str) -> MutableMapping[str, Any]:
             if isinstance(record, Mapping) and "node_means" in record
         ]
         raise ValueError(
-            f"uns[{name!r}] holds no clustering; run nimbus.tl.cluster first, or pass key_added= "
-            f"(there is {listed(found)})"
+            f"uns[{name!r}] holds no clustering; run nimbus.tl.cluster first, or name another "
+            f"(key=, or key_added= of verbs: there is {listed(found)})"
         )
     record: MutableMapping[str, Any] = table.uns[name]
     return record

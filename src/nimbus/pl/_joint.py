@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nimbus._types import BoolArray, FloatArray
 
 _TAIL = 0.001
 """Part of the cells at either end of the reference that is drawn in the outermost bins."""
+
+
+N_STEPS = 4
+"""Most even steps along the x axis."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +64,8 @@ def bins_for(x: FloatArray, y: FloatArray, *, n_bins: int, bent: bool) -> Bins:
 def round_ticks(bins: Bins, *, apart: float = 0.16) -> list[float]:
     """Round numbers along the x axis, at least a part `apart` of its length from each other.
 
-    The powers of ten come first, then what fits between them.
+    The powers of ten come first, then what fits between them. Where there are not two such numbers,
+    on a narrow axis far from 0 or one below 0, they are even steps.
 
     Examples
     --------
@@ -74,6 +80,9 @@ def round_ticks(bins: Bins, *, apart: float = 0.16) -> list[float]:
         for value in (digit * power for power in powers for digit in digits):
             if low <= value <= high and _far(bins, value, kept, apart):
                 kept.append(value)
+    if len(kept) < 2:
+        steps = MaxNLocator(N_STEPS).tick_values(low, high)
+        kept = [float(step) for step in steps if low <= step <= high]
     return sorted(kept)
 
 

@@ -12,7 +12,7 @@ from anndata import AnnData
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from nimbus._check import one_or_more, require_known
+from nimbus._check import one_or_more, require_known, require_once
 from nimbus._keys import Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
@@ -69,6 +69,7 @@ def node_content(
     """What the glyphs show, from the arguments of :func:`nimbus.pl.som`."""
     names = one_or_more(nodes.markers if markers is None else markers)
     require_known("marker", names, nodes.markers)
+    require_once("markers", names)
     if glyph == "star":
         hues = colormaps["turbo"](np.linspace(0.03, 0.97, len(names)))
         parts = dict(zip(names, (to_hex(hue) for hue in hues), strict=True))

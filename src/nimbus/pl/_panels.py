@@ -38,12 +38,13 @@ def draw_channel(
     ax: Axes, pixels: FloatArray, labels: IntArray, extent: Extent, *, vmax: float, outlines: bool
 ) -> None:
     """The channel in grey, with the outlines of the cells and a bar of intensities."""
+    ax.set_facecolor(BACKGROUND)  # seen where pixels are NaN
     image = ax.imshow(
         pixels, cmap="gray", vmin=0, vmax=vmax, extent=extent, interpolation="nearest"
     )
     if outlines and large_enough(labels):
         draw_outlines(ax, labels, extent, color=OUTLINE)
-    color_bar(ax, image, "intensity", over=bool((pixels > vmax).any()))
+    color_bar(ax, image, pixels, "intensity")
 
 
 def draw_mask(ax: Axes, labels: IntArray, extent: Extent) -> None:
@@ -55,7 +56,13 @@ def draw_mask(ax: Axes, labels: IntArray, extent: Extent) -> None:
 
 
 def draw_cells(
-    ax: Axes, values: FloatArray, labels: IntArray, extent: Extent, *, vmax: float, label: str
+    ax: Axes,
+    values: FloatArray,
+    labels: IntArray,
+    extent: Extent,
+    *,
+    limits: tuple[float, float],
+    label: str,
 ) -> None:
     """Cells in the colour of their value; those without one are grey."""
     cells = labels != 0
@@ -70,14 +77,14 @@ def draw_cells(
     image = ax.imshow(
         np.ma.masked_invalid(np.where(cells, values, np.nan)),
         cmap=score_colors(),
-        vmin=0,
-        vmax=vmax,
+        vmin=limits[0],
+        vmax=limits[1],
         extent=extent,
         interpolation="nearest",
     )
     if large_enough(labels):
         draw_outlines(ax, labels, extent, color=BACKGROUND)
-    color_bar(ax, image, label, over=bool((values[cells] > vmax).any()))
+    color_bar(ax, image, values[cells], label)
 
 
 def score_colors() -> ListedColormap:
@@ -135,11 +142,14 @@ def values_of_pixels(
     return own[inverse].reshape(labels.shape)
 
 
-def color_bar(ax: Axes, image: AxesImage, label: str, *, over: bool) -> None:
-    """A bar below the panel, as wide as the panel."""
+def color_bar(ax: Axes, image: AxesImage, values: FloatArray, label: str) -> None:
+    """A bar below the panel, as wide as the panel, with an arrow where values go on beyond it."""
     inset = ax.inset_axes((0.0, -0.055, 1.0, 0.03))
+    low, high = image.get_clim()
+    beyond = (bool((values < low).any()), bool((values > high).any()))
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
     bar = ax.figure.colorbar(
-        image, cax=inset, orientation="horizontal", extend="max" if over else "neither"
+        image, cax=inset, orientation="horizontal", extend=extend.get(beyond, "neither")
     )
     bar.set_label(label, fontsize="small", labelpad=1)
     bar.ax.tick_params(labelsize="small", length=2, pad=1)

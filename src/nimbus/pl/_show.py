@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.legend import Legend
 
 AxesGiven: TypeAlias = Axes | Iterable[Axes] | None
 """One axes, a list or an array of them, or none."""
@@ -20,6 +21,9 @@ NEGATIVE = "#0072B2"
 
 UNDEFINED = "#8C8C8C"
 """Cells without a value."""
+
+BESIDE = 0.15
+"""Room in inches beside a legend."""
 
 SAVE_DPI = 200
 """Dots per inch of saved pixels."""
@@ -66,6 +70,29 @@ def finish(
         plt.show()
         return None
     return list(axes)
+
+
+def make_room(*legends: Legend, above: float = 0.0) -> None:
+    """Make the figure wider by legends beside each other at its right, and as high.
+
+    So the panels keep the size that the figure was made for; its layout places the legends.
+
+    Parameters
+    ----------
+    legends
+        From left to right.
+    above
+        Room above them in inches.
+    """
+    for legend in legends:
+        figure = legend.get_figure(root=True)
+        if figure is not None:
+            box = legend.get_window_extent()
+            width, height = figure.get_size_inches()
+            figure.set_size_inches(
+                width + box.width / figure.dpi + BESIDE,
+                max(height, above + box.height / figure.dpi + BESIDE),
+            )
 
 
 def _listed(ax: AxesGiven) -> list[Axes]:

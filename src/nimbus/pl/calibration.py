@@ -31,8 +31,11 @@ BAND = "#F0E442"
 BELOW, GAP = 0.2, 0.05
 """Height of the histogram and its distance, as part of the panel."""
 
-MARGIN_LEFT, MARGIN_BELOW, MARGIN_TITLE, MARGIN_LEGEND = 0.68, 0.5, 0.5, 0.25
-"""Room in inches: for numbers and names of the axes, a title, and the legend above all."""
+MARGIN_LEFT, MARGIN_BELOW, MARGIN_TITLE, MARGIN_LEGEND = 0.68, 0.5, 0.5, 0.1
+"""Room in inches: for numbers and names of the axes, a title, and around the legend above all."""
+
+LEGEND_COLUMN, LEGEND_ROW = 1.05, 0.15
+"""Width and height of an entry of the legend in inches."""
 
 
 def calibration(  # noqa: PLR0913 - the public signature
@@ -141,8 +144,10 @@ def _new_axes(n: int, ncols: int, panel_size: float) -> list[Axes]:
     below = panel_size * (BELOW + GAP)
     width = panel_size + MARGIN_LEFT
     height = panel_size + below + MARGIN_BELOW + MARGIN_TITLE
-    figure = plt.figure(figsize=(columns * width + 0.15, rows * height + MARGIN_LEGEND))
-    total_width, total_height = figure.get_size_inches()
+    total_width = columns * width + 0.15
+    legend = MARGIN_LEGEND + LEGEND_ROW * len(_entries()) / _legend_columns(total_width)
+    total_height = rows * height + legend
+    figure = plt.figure(figsize=(total_width, total_height))
     return [
         figure.add_axes(
             (
@@ -223,8 +228,9 @@ def _title(record: Mapping[str, Any], name: str) -> str:
     return f"{name}: {positive} of {n} positive\ncalibration error {before:.3f} to {after:.3f}"
 
 
-def _legend(ax: Axes, *, outside: bool) -> None:
-    handles = [
+def _entries() -> list[Line2D | Patch]:
+    """What the legend explains."""
+    return [
         Line2D([], [], color=BEFORE, marker="o", markerfacecolor="white", label="score, curve"),
         Line2D([], [], color=AFTER, marker="o", linestyle="none", label="held-out probability"),
         Patch(color=BAND, alpha=0.3, label="undecided"),
@@ -232,9 +238,17 @@ def _legend(ax: Axes, *, outside: bool) -> None:
         Patch(color=POSITIVE, alpha=0.55, label="positive"),
         Patch(color=NEGATIVE, alpha=0.55, label="negative"),
     ]
+
+
+def _legend(ax: Axes, *, outside: bool) -> None:
+    look = {"handles": _entries(), "fontsize": "x-small", "frameon": False}
     if outside:
-        ax.figure.legend(
-            handles=handles, fontsize="x-small", loc="upper center", ncols=6, frameon=False
-        )
+        columns = _legend_columns(ax.figure.bbox.width / ax.figure.dpi)
+        ax.figure.legend(loc="upper center", ncols=columns, **look)
     else:
-        ax.legend(handles=handles, fontsize="x-small", loc="upper left", frameon=False)
+        ax.legend(loc="upper left", **look)
+
+
+def _legend_columns(width: float) -> int:
+    """Entries of the legend beside each other in a figure so many inches wide."""
+    return max(n for n in (1, 2, 3, 6) if n == 1 or n * LEGEND_COLUMN <= width)

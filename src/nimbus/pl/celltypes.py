@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -18,14 +19,14 @@ from nimbus.data.part import Span
 from nimbus.data.tables import annotated_labels, table_of
 
 from ._panels import scale_bar
-from ._show import UNDEFINED, AxesGiven, finish, flat_axes
+from ._show import UNDEFINED, AxesGiven, finish, flat_axes, make_room
 from ._tissue import TissueField, tissue_field
 
 LEGEND_ROWS = 20
 """Entries of the legend beneath each other."""
 
-LEGEND_WIDTH = 1.8
-"""Room for it in inches."""
+TITLE = 0.3
+"""Room above a panel in inches."""
 
 
 def celltypes(  # noqa: PLR0913 - the public signature
@@ -135,7 +136,8 @@ def celltypes(  # noqa: PLR0913 - the public signature
         own.set_title(field.title, fontsize="medium")
         scale_bar(own, (*field.x, *field.y[::-1]), field.um_per_unit)
     shown = {name: color for name, color in colors.items() if name in drawn}
-    _draw_legend(axes, key, shown | ({"none": na_color} if some_without else {}))
+    entries = shown | ({"none": na_color} if some_without else {})
+    _draw_legend(axes, key, entries, outside=ax is None)
     return finish(axes, given=ax is not None, show=show, save=save)
 
 
@@ -148,25 +150,34 @@ def _new_axes(fields: Sequence[TissueField], panel_size: float, n_columns: int) 
     columns = min(max(1, n_columns), len(fields))
     rows = math.ceil(len(fields) / columns)
     unit = panel_size / max(width, height)
-    size = (columns * width * unit + LEGEND_WIDTH, rows * (height * unit + 0.3))
+    size = (columns * width * unit, rows * (height * unit + TITLE))
     axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")[1]
     for spare in axes.ravel()[len(fields) :]:
         spare.remove()
     return list(axes.ravel()[: len(fields)])
 
 
-def _draw_legend(axes: Sequence[Axes], title: str, entries: Mapping[str, str]) -> None:
-    """At the right of the last panel of the first row."""
-    corner = max(axes, key=lambda ax: (ax.get_position().y0, ax.get_position().x0))
-    corner.legend(
-        handles=[Patch(color=color, label=name) for name, color in entries.items()],
-        title=title,
-        loc="upper left",
-        bbox_to_anchor=(1.02, 1.0),
-        borderaxespad=0,
-        fontsize="small",
-        handlelength=1.0,
-        alignment="left",
-        frameon=False,
-        ncols=math.ceil(len(entries) / LEGEND_ROWS),
-    )
+def _draw_legend(
+    axes: Sequence[Axes], title: str, entries: Mapping[str, str], *, outside: bool
+) -> None:
+    """At the right of the figure; of given axes, of the last panel of the first row."""
+    look: dict[str, Any] = {
+        "handles": [Patch(color=color, label=name) for name, color in entries.items()],
+        "title": title,
+        "fontsize": "small",
+        "handlelength": 1.0,
+        "alignment": "left",
+        "frameon": False,
+        "ncols": math.ceil(len(entries) / LEGEND_ROWS),
+    }
+    if outside:
+        make_room(axes[0].figure.legend(loc="outside right upper", **look))
+        return
+    corner = max(axes, key=_height_and_place)
+    corner.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0, **look)
+
+
+def _height_and_place(ax: Axes) -> tuple[float, float]:
+    """How high an axes stands and how far to the right, before it took the shape of its field."""
+    place = ax.get_position(original=True)
+    return place.y1, place.x0

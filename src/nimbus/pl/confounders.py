@@ -28,8 +28,11 @@ ROW, CELL, BARS, QUARTERS = 0.42, 0.3, 2.4, 2.4
 LEAST_EXPLAINED = 0.05
 """Colours reach at least up to this, so that small differences do not look large."""
 
-MARGIN_LEFT, MARGIN_TOP, GAP = 1.15, 0.35, 0.3
-"""Room in inches for names, titles, and between panels."""
+MARGIN_LEFT, LETTER, MARGIN_TOP, GAP = 1.15, 0.1, 0.35, 0.3
+"""Room in inches: least for names, for a letter of one, for titles, and between panels."""
+
+BAR_GAP, BAR_WIDTH, BAR_ROOM = 0.1, 0.1, 0.65
+"""Inches between the last panel and its colour bar, across the bar, and for it with its numbers."""
 
 _QUARTERS = tuple(f"error_rate_q{k}" for k in (1, 2, 3, 4))
 
@@ -88,7 +91,7 @@ def confounders(
     markers = list(dict.fromkeys(single["marker"]))
     several = len(markers) > 1
     axes = (
-        _new_axes(len(order), markers if several else [])
+        _new_axes(order, markers if several else [])
         if ax is None
         else flat_axes(ax, 3 if several else 2, what="information, error rate, markers")
     )
@@ -114,17 +117,19 @@ def _require_confounders(table: pd.DataFrame) -> None:
         )
 
 
-def _new_axes(n_covariates: int, markers: list[str]) -> list[Axes]:
+def _new_axes(covariates: list[str], markers: list[str]) -> list[Axes]:
     """Panels side by side over the same rows; lengths in inches."""
+    left = max(MARGIN_LEFT, LETTER * max(map(len, covariates)))
     below = 0.35 + max(0.3, 0.075 * max(map(len, markers), default=0))
     widths = [BARS, QUARTERS, *([max(CELL * len(markers), 2.0)] if markers else [])]
-    width = MARGIN_LEFT + sum(widths) + GAP * len(widths) + (0.5 if markers else 0.0)
-    height = n_covariates * ROW + MARGIN_TOP + below
+    width = left + sum(widths) + GAP * len(widths) + (BAR_ROOM if markers else 0.0)
+    rows = len(covariates) * ROW
+    height = rows + MARGIN_TOP + below
     figure = plt.figure(figsize=(width, height))
-    lefts = MARGIN_LEFT + np.cumsum([0.0, *[own + GAP for own in widths[:-1]]])
+    lefts = left + np.cumsum([0.0, *[own + GAP for own in widths[:-1]]])
     return [
-        figure.add_axes((left / width, below / height, own / width, n_covariates * ROW / height))
-        for left, own in zip(lefts, widths, strict=True)
+        figure.add_axes((start / width, below / height, own / width, rows / height))
+        for start, own in zip(lefts, widths, strict=True)
     ]
 
 
@@ -168,7 +173,9 @@ def _draw_markers(ax: Axes, single: pd.DataFrame, order: list[str], markers: lis
     ax.set_xticks(range(len(markers)), markers, rotation=90, fontsize="small")
     ax.set_title("explained, by marker", fontsize="medium")
     ax.set_xlabel("dot: above 95% of permutations", fontsize="small")
-    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, 0.12 / len(markers) + 0.02, 1.0)))
+    inch = ax.figure.dpi / ax.bbox.width
+    beside = ax.inset_axes((1 + BAR_GAP * inch, 0.0, BAR_WIDTH * inch, 1.0))
+    bar = ax.figure.colorbar(image, cax=beside)
     bar.ax.tick_params(labelsize="small", length=2)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     bar.outline.set_linewidth(0.5)

@@ -19,8 +19,8 @@ from spatialdata import SpatialData
 
 from nimbus._check import one_or_more, require_known
 from nimbus._keys import Layers
-from nimbus._types import BoolArray
-from nimbus.data.layers import layer_names, marker_values
+from nimbus._types import BoolArray, FloatArray
+from nimbus.data.layers import layer_names, marker_values, scores_or_labels
 from nimbus.data.tables import table_of
 from nimbus.metrics.positivity import auroc
 
@@ -96,8 +96,8 @@ def densities(  # noqa: PLR0913 - the public signature
     Returns
     -------
     The axes, one for each marker; ``None`` where the figure was shown. Cells that lack one of the
-    measurements are left out. With a truth layer the titles tell the area under the receiver
-    operating curve of both.
+    measurements (NaN, or -1 where a layer holds labels) are left out. With a truth layer the titles
+    tell the area under the receiver operating curve of both.
 
     Raises
     ------
@@ -143,8 +143,8 @@ def densities(  # noqa: PLR0913 - the public signature
 class _MarkerCells:
     """Reference (x) and score (y) of the cells that have both, and which are positive."""
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+    x: FloatArray
+    y: FloatArray
     positive: BoolArray | None
 
     def groups(self) -> dict[str, BoolArray]:
@@ -160,7 +160,7 @@ def _markers(table: AnnData, markers: str | Sequence[str] | None, layer: str) ->
         names = one_or_more(markers)
         require_known("marker", names, there)
         return names
-    names = [name for name in there if np.isfinite(marker_values(table, name, layer)).any()]
+    names = [name for name in there if np.isfinite(_measured(table, name, layer)).any()]
     if not names:
         raise ValueError(f"layer {layer!r} holds no score of any marker; run nimbus.tl.score first")
     return names
@@ -169,13 +169,18 @@ def _markers(table: AnnData, markers: str | Sequence[str] | None, layer: str) ->
 def _cells_of(
     table: AnnData, name: str, layer: str, reference: str, truth_layer: str | None
 ) -> _MarkerCells:
-    x, y = (marker_values(table, name, key) for key in (reference, layer))
+    x, y = (_measured(table, name, key) for key in (reference, layer))
     kept = finite_pairs(x, y)
     if truth_layer is None:
         return _MarkerCells(x[kept], y[kept], None)
     truth = marker_values(table, name, truth_layer)
     kept &= (truth == 0) | (truth == 1)
     return _MarkerCells(x[kept], y[kept], truth[kept] == 1)
+
+
+def _measured(table: AnnData, name: str, layer: str) -> FloatArray:
+    """Values of a marker; NaN where a cell has none, or a label that is undefined."""
+    return scores_or_labels(marker_values(table, name, layer))
 
 
 def _new_axes(n: int, ncols: int, panel_size: float) -> list[Axes]:
@@ -254,6 +259,8 @@ def _legend(ax: Axes, *, outside: bool) -> None:
 def _title(name: str, cells: _MarkerCells, layers: tuple[str, str]) -> str:
     if cells.positive is None:
         return name
+    if not cells.positive.size:
+        return f"{name}\nno cell has a score and a truth"
     areas = [auroc(values, cells.positive) for values in (cells.y, cells.x)]
     if math.isnan(areas[0]):
         return f"{name}\n{'all' if cells.positive.any() else 'no'} cells positive"

@@ -37,7 +37,7 @@ BRANCH = "#555555"
 COUNT_TEXT: dict[str, Any] = {"fontsize": 6, "ha": "center", "va": "bottom"}
 
 LEFT, RIGHT, TOP, BELOW, LETTER = 0.95, 0.6, 0.15, 0.35, 0.085
-"""Margins in inches: names of markers and colour bar; beneath, and for a letter of a name."""
+"""Margins in inches: least for markers; colour bar; beneath, and for a letter of a name."""
 
 
 def metaclusters(
@@ -113,7 +113,8 @@ def metaclusters(
     _draw_strips(figure, grid, shown)
     _draw_counts(figure, grid, shown)
     bar = figure.colorbar(image, cax=figure.add_subplot(grid[2, 3]))
-    bar.set_label("z-score" if zscore else "mean score", fontsize="small")
+    usual = "mean score" if limits == (0.0, 1.0) else "mean"
+    bar.set_label("z-score" if zscore else usual, fontsize="small")
     bar.ax.tick_params(labelsize="x-small")
     return finish([left, right], given=False, show=show, save=save)
 
@@ -127,7 +128,8 @@ def _new_figure(shown: Profiles) -> tuple[Figure, GridSpec]:
         BAR,
     )
     heights = (TREE, COUNTS, max(1.2, MARKER * len(shown.markers)), STRIP)
-    width = LEFT + sum(widths) + 3 * GAP + RIGHT
+    left = max(LEFT, GAP + LETTER * max(len(name) for name in shown.markers))
+    width = left + sum(widths) + 3 * GAP + RIGHT
     below = BELOW + LETTER * max(len(name) for name in shown.names)
     height = TOP + sum(heights) + 3 * GAP + below
     figure = plt.figure(figsize=(width, height))
@@ -136,7 +138,7 @@ def _new_figure(shown: Profiles) -> tuple[Figure, GridSpec]:
         4,
         width_ratios=widths,
         height_ratios=heights,
-        left=LEFT / width,
+        left=left / width,
         right=1 - RIGHT / width,
         top=1 - TOP / height,
         bottom=below / height,

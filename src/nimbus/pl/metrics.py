@@ -31,6 +31,9 @@ TITLES = {
 COMPARED_WITH = {"f1": "best_f1"}
 """Measure of the baseline that stands beside one of the scores, where it is not the same."""
 
+GAIN = "_gain"
+"""Ends the names of differences, which may be below 0."""
+
 ROW, MARGIN_TOP, MARGIN_BELOW, PANEL_WIDTH, GAP = 0.24, 0.6, 0.5, 2.3, 0.3
 """Lengths in inches: a group, title and legend, numbers below, a panel, and between panels."""
 
@@ -56,7 +59,7 @@ def metrics(
         What :func:`nimbus.tl.evaluate` returned.
     measures
         Columns to draw, one panel each. Beside ``"f1"`` stands the baseline's F1 at its own best
-        threshold.
+        threshold. Gains (``"f1_gain"``) are drawn to both sides of 0.
     names
         Of the scores and of the baseline, for the legend.
     sort
@@ -163,14 +166,17 @@ def _draw_measure(ax: Axes, rows: pd.DataFrame, measure: str, names: tuple[str, 
     if other in rows:
         drawn.insert(0, (other, BASELINE, names[1], "D"))
     shift = 0.13 if len(drawn) > 1 else 0.0
-    lowest = 1.0
+    reached: list[float] = []
     for (column, color, name, shape), up in zip(drawn, (shift, -shift), strict=False):
         value, low, high = _ends(rows, column)
         place = np.arange(len(rows)) + up
         ax.hlines(place, low, high, color=color, linewidth=1.6, alpha=0.6)
         ax.plot(value, place, shape, color=color, markersize=4.5, label=name, clip_on=False)
-        lowest = min(lowest, *low[np.isfinite(low)], *value[np.isfinite(value)])
-    ax.set_xlim(_floor(lowest), 1.0)
+        every = np.concatenate([value, low, high])
+        reached += every[np.isfinite(every)].tolist()
+    ax.set_xlim(*_ends_of_axis(reached, whole=not measure.endswith(GAIN)))
+    if measure.endswith(GAIN):
+        ax.axvline(0.0, color="black", linewidth=0.6, zorder=1)
     if len(drawn) > 1 and measure in COMPARED_WITH:
         ax.set_xlabel(f"{names[1]}: at its best threshold", fontsize="small")
     ax.grid(axis="x", color="#E0E0E0", linewidth=0.6)
@@ -188,9 +194,18 @@ def _ends(rows: pd.DataFrame, column: str) -> list[NDArray[np.float64]]:
     return [value, *(rows[f"{column}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))]
 
 
-def _floor(lowest: float) -> float:
-    """Where the axis begins: the tenth below the lowest value, at least 0."""
-    return max(0.0, math.floor(lowest * 10 - 0.1) / 10)
+def _ends_of_axis(reached: Sequence[float], *, whole: bool) -> tuple[float, float]:
+    """Where the axis begins and ends.
+
+    A measure that is a part of a `whole` ends at 1 and begins at the tenth below its lowest value.
+    Others, as gains and counts, take what there is, and 0.
+    """
+    low, high = min(reached, default=1.0), max(reached, default=1.0)
+    if whole and low >= 0 and high <= 1:
+        return max(0.0, math.floor(low * 10 - 0.1) / 10), 1.0
+    low, high = min(low, 0.0), max(high, 0.0)
+    margin = 0.05 * (high - low) or 0.05
+    return low - margin if low < 0 else 0.0, high + margin
 
 
 def _legend(axes: Sequence[Axes], *, outside: bool) -> None:

@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, one_or_more, require_known
+from nimbus._check import listed, one_or_more, require_known, require_once
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.elements import channel_names, pair_elements, require_sdata
-from nimbus.data.layers import layer_names, marker_values
+from nimbus.data.layers import layer_names, marker_values, scores_or_labels
 from nimbus.data.part import Part, Span, placed_field, read_part
 from nimbus.data.tables import annotated_labels, find_table, region_rows
 
@@ -95,8 +95,9 @@ def overlay(  # noqa: PLR0913 - the public signature
     -------
     The axes row by row, each row channel, mask, then one for each layer; ``None`` where the figure
     was shown. Their data coordinates are those of the coordinate system. The scores go from 0 to 1;
-    intensities of cells up to the 99th percentile of the cells that are drawn. Cells without a
-    value (NaN, or no row of the table) are grey.
+    intensities of cells up to the 99th percentile of the cells that are drawn, and from the first
+    where some are below 0. Cells without a
+    value (NaN, no row of the table, or -1 where a layer holds labels) are grey.
 
     Raises
     ------
@@ -155,7 +156,7 @@ class _Cells:
     """Values of the cells of one field: ``{layer: {marker: (cells,)}}``."""
 
     ids: NDArray[np.int64]
-    values: dict[str, dict[str, NDArray[np.float64]]]
+    values: dict[str, dict[str, FloatArray]]
 
 
 def _one_field(
@@ -196,9 +197,11 @@ def _cells(
             "or pass layer=None"
         )
     require_known("layer", layers, layer_names(table))
+    require_once("layers", layers)
     rows, ids = region_rows(table).get(labels_key, (np.zeros(0, int), np.zeros(0, np.int64)))
     values = {
-        layer: {name: marker_values(table, name, layer)[rows] for name in names} for layer in layers
+        layer: {name: scores_or_labels(marker_values(table, name, layer))[rows] for name in names}
+        for layer in layers
     }
     return _Cells(ids, values)
 
@@ -245,9 +248,8 @@ def _draw_row(
     draw_mask(axes[1], part.labels, part.extent)
     for ax, (layer, markers) in zip(axes[2:], cells.values.items(), strict=True):
         values = values_of_pixels(part.labels, cells.ids, markers[name])
-        draw_cells(
-            ax, values, part.labels, part.extent, vmax=_top(values, layer), label=_quantity(layer)
-        )
+        limits = _limits(values, layer)
+        draw_cells(ax, values, part.labels, part.extent, limits=limits, label=_quantity(layer))
     titles = [name, "mask", *cells.values]
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, fontsize="medium")
@@ -261,9 +263,14 @@ def _quantity(layer: str) -> str:
     return known.get(layer, layer)
 
 
-def _top(values: FloatArray, layer: str) -> float:
-    """1 for what lies between 0 and 1, else the 99th percentile of the cells."""
+def _limits(values: FloatArray, layer: str) -> tuple[float, float]:
+    """Where colours begin and end: 0 and 1 for what lies between them, else percentiles of cells.
+
+    Values that are never below 0 begin there.
+    """
     finite = values[np.isfinite(values)]
-    if finite.size == 0 or (layer != Layers.INTEGRATED and finite.max() <= 1):
-        return 1.0
-    return float(np.quantile(finite, 0.99)) or 1.0
+    if finite.size == 0 or (layer != Layers.INTEGRATED and finite.min() >= 0 and finite.max() <= 1):
+        return 0.0, 1.0
+    low, high = (float(end) for end in np.quantile(finite, [0.01, 0.99]))
+    low = low if finite.min() < 0 else 0.0
+    return low, high if high > low else low + 1.0

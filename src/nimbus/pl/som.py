@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.legend import Legend
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import ScaledTranslation
 from spatialdata import SpatialData
 
 from nimbus._check import one_or_more, require_known
@@ -25,15 +26,15 @@ from nimbus.data.tables import table_of
 from ._glyphs import LINE, PAPER, draw_discs, draw_pies, draw_stars, radii
 from ._nodecontent import Glyph, NodeContent, node_content
 from ._nodes import NodeLayout, grid_layout, tree_of_nodes
-from ._show import UNDEFINED, AxesGiven, finish, flat_axes
+from ._show import BESIDE, UNDEFINED, AxesGiven, finish, flat_axes, make_room
+
+TITLE = 0.3
+"""Room above a panel in inches."""
 
 NodeLayoutName: TypeAlias = Literal["grid", "tree"]
 
 LEGEND_ROWS = 20
 """Entries of a legend beneath each other."""
-
-LETTER = 0.085
-"""Width of a letter of a legend in inches."""
 
 
 def som(  # noqa: PLR0913 - the public signature
@@ -126,15 +127,15 @@ def som(  # noqa: PLR0913 - the public signature
         placed = grid_layout(nodes, record) if name == "grid" else tree_of_nodes(nodes)
         own.set_title(placed.title, fontsize="medium")
         _draw_panel(own, name, placed, content, node_numbers=node_numbers)
-    _draw_legends(axes[-1], content)
+    _draw_legends(axes[-1], content, outside=ax is None)
     return finish(axes, given=ax is not None, show=show, save=save)
 
 
 def _new_axes(n_panels: int, panel_size: float) -> list[Axes]:
-    size = (n_panels * panel_size + 2.2, panel_size + 0.3)  # legends are at the right
-    return list(
-        plt.subplots(1, n_panels, figsize=size, squeeze=False, layout="constrained")[1].ravel()
-    )
+    size = (n_panels * panel_size, panel_size + TITLE)
+    figure = plt.figure(figsize=size, layout="constrained")
+    towards_legends = {"anchor": "NE"}  # in a slot that is larger than what is drawn
+    return list(figure.subplots(1, n_panels, squeeze=False, subplot_kw=towards_legends).ravel())
 
 
 def _draw_panel(
@@ -202,11 +203,11 @@ def _draw_glyphs(
             values = content.values[own, 0]
             discs = draw_discs(ax, place, size, PAPER, edgecolors=LINE, linewidths=0.5, zorder=3)
             discs.set(facecolor=None, array=values, cmap="viridis")
-            unit = content.values.min() >= 0 and content.values.max() <= 1
-            discs.set_clim(0, 1 if unit else float(values.max()))
+            unit = values.min() >= 0 and values.max() <= 1
+            discs.set_clim(*((0, 1) if unit else (values.min(), values.max())))
 
 
-def _draw_legends(ax: Axes, content: NodeContent) -> None:
+def _draw_legends(ax: Axes, content: NodeContent, *, outside: bool) -> None:
     """At the right of the last panel what the parts of a glyph are, and the metaclusters."""
     groups: Mapping[str, str] = {}
     if content.clusters is not None:
@@ -215,32 +216,37 @@ def _draw_legends(ax: Axes, content: NodeContent) -> None:
     if content.glyph == "disc" and content.title:
         discs = next(one for one in ax.collections if one.get_array() is not None)
         ax.figure.colorbar(discs, ax=ax, shrink=0.5, label=f"mean of {content.title}")
-    legends = [(content.title, content.parts), ("metacluster", groups)]
+    parts = [(content.title, content.parts), ("metacluster", groups)]
     if content.parts.keys() == groups.keys():  # a pie of the metaclusters themselves
-        legends = legends[1:]
-    left = 1.02
-    for title, parts in legends:
-        if parts:
-            n_columns = -(-len(parts) // LEGEND_ROWS)
-            legend = ax.add_artist(_legend(ax, title, parts, left, n_columns))
-            legend.set_clip_on(False)  # else the layout leaves no room for it
-            widest = max(len(title), *(len(name) for name in parts))
-            left += n_columns * (0.4 + LETTER * widest) * ax.figure.dpi / ax.bbox.width
+        parts = parts[1:]
+    legends: list[Legend] = []
+    left = BESIDE
+    for title, entries in parts:
+        if entries:
+            legends.append(_legend(ax, title, entries, left))
+            left += legends[-1].get_window_extent().width / ax.figure.dpi + BESIDE
+    if outside:
+        make_room(*legends, above=TITLE)
 
 
-def _legend(ax: Axes, title: str, parts: Mapping[str, str], left: float, n_columns: int) -> Legend:
-    return Legend(
+def _legend(ax: Axes, title: str, entries: Mapping[str, str], left: float) -> Legend:
+    """A legend so many inches beside a panel, whatever width a layout gives the panel."""
+    beside = ScaledTranslation(left, 0, ax.figure.dpi_scale_trans)
+    legend = Legend(
         ax,
-        [Patch(color=hue) for hue in parts.values()],
-        list(parts),
+        [Patch(color=hue) for hue in entries.values()],
+        list(entries),
         title=title,
         loc="upper left",
-        bbox_to_anchor=(left, 1.0),
-        bbox_transform=ax.transAxes,
+        bbox_to_anchor=(1.0, 1.0),
+        bbox_transform=ax.transAxes + beside,
         borderaxespad=0,
         fontsize="small",
         handlelength=1.0,
         alignment="left",
         frameon=False,
-        ncols=n_columns,
+        ncols=-(-len(entries) // LEGEND_ROWS),
     )
+    ax.add_artist(legend)
+    legend.set_clip_on(False)  # else the layout leaves no room for it
+    return legend

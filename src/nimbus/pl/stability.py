@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from nimbus.data.clusters import consensus_of, map_of, nodes_of, record_of
 from nimbus.data.tables import table_of
 
 from ._show import NEGATIVE, POSITIVE, UNDEFINED, AxesGiven, finish, flat_axes
+
+WIDTH, HEIGHT, LETTER = 13.0, 3.3, 0.07
+"""Inches: of the figure, and for a letter of a name of a metacluster."""
 
 SMALLEST, LARGEST = 8.0, 150.0
 """Area of the dot of a node, in square points: without cells, and with most of them."""
@@ -78,7 +81,7 @@ def stability(
     record = record_of(table_of(adata, table_key), key)
     found = consensus_of(record)
     axes = (
-        list(plt.subplots(1, 3, figsize=(13, 3.4), width_ratios=(1, 1, 1.8), layout="tight")[1])
+        _new_axes(map_of(record).names.values())
         if ax is None
         else flat_axes(ax, 3, what="two of numbers, one of nodes")
     )
@@ -87,6 +90,12 @@ def stability(
     _draw_gain(axes[1], found["by_number"], now)
     _draw_nodes(axes[2], record, found)
     return finish(axes, given=ax is not None, show=show, save=save)
+
+
+def _new_axes(names: Iterable[str]) -> list[Axes]:
+    """Three panels; the figure is higher by the names beneath the last."""
+    size = (WIDTH, HEIGHT + LETTER * max(map(len, names)))
+    return list(plt.subplots(1, 3, figsize=size, width_ratios=(1, 1, 1.8), layout="tight")[1])
 
 
 def _draw_agreement(ax: Axes, by_number: pd.DataFrame, now: int) -> None:

@@ -152,15 +152,19 @@ def _groups(pairs: LabelledScores, names: Sequence[str]) -> dict[str, BoolArray]
 
 
 def _errors(pairs: LabelledScores, held_out: FloatArray, own: BoolArray) -> dict[str, float]:
-    """Numbers of labelled cells, and the errors of scores and of held-out probabilities."""
+    """Numbers of labelled cells, and the errors of scores and of held-out probabilities.
+
+    Both errors are of the cells that were held out, so that they can be compared.
+    """
+    measured = own & np.isfinite(held_out)
     out: dict[str, float] = {
         "n_labelled": int(own.sum()),
         "n_positive": int(pairs.positive[own].sum()),
     }
     for when, values in ((BEFORE, pairs.score), (AFTER, held_out)):
-        bins = reliability(values[own], pairs.positive[own])
+        bins = reliability(values[measured], pairs.positive[measured])
         out[f"ece_{when}"] = bins.expected_calibration_error
-        out[f"brier_{when}"] = brier(values[own], pairs.positive[own])
+        out[f"brier_{when}"] = brier(values[measured], pairs.positive[measured])
     return out
 
 

@@ -19,7 +19,7 @@ from nimbus.data.centroids import centroids_px
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import obs_of
 
-from ._judged import JudgedTable
+from ._judged import JudgedTable, image_numbers
 from ._surroundings import MEASURES, Surroundings
 
 COLUMNS = ("cell", "field", "marker", "score", "positive", "wrong")
@@ -112,7 +112,8 @@ def covariate_values(
     places = np.full((shape[0], 2), np.nan)
     if {"sparsity", "density"} & set(names):
         places = centroids_px(data, table, pixel_size=sources.pixel_size)
-    around = Surroundings(judged, area, intensity, places, sources.radius)
+    image = image_numbers(table, judged.field)
+    around = Surroundings(judged, area, intensity, places, sources.radius, image)
     return {
         name: MEASURES[name](around)
         if name in MEASURES

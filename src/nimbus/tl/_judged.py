@@ -127,18 +127,36 @@ def field_numbers(table: AnnData, field_key: str | None) -> tuple[IntArray, int]
     if field_key is not None:
         require_known("column of obs", [field_key], columns)
     else:
-        own = table.uns.get("spatialdata_attrs", {}).get("region_key")
-        found = [name for name in (own, *FIELD_COLUMNS) if name in columns]
-        if not found:
+        field_key = _image_column(table)
+        if field_key is None:
             warnings.warn(
                 "the table has no column that names the field of each cell (region, fov), so all "
                 "cells are taken as one field; pass field_key= (--field-key)",
                 stacklevel=4,
             )
             return np.zeros(table.n_obs, dtype=np.int64), 1
-        field_key = found[0]
     codes, names = pd.factorize(obs[field_key], use_na_sentinel=False)
     return codes.astype(np.int64), max(len(names), 1)
+
+
+def image_numbers(table: AnnData, field: IntArray) -> IntArray:
+    """Number of the image that each cell lies in, from 0; cells of different fields are apart.
+
+    A field may span several images, as that of a patient does: places in them are no distances.
+    """
+    column = _image_column(table)
+    if column is None:
+        return field
+    codes, names = pd.factorize(obs_of(table)[column], use_na_sentinel=False)
+    image: IntArray = np.unique(field * max(len(names), 1) + codes, return_inverse=True)[1]
+    return image
+
+
+def _image_column(table: AnnData) -> str | None:
+    """The column that names the labels of each cell, or ``"fov"``."""
+    own = table.uns.get("spatialdata_attrs", {}).get("region_key")
+    there = obs_of(table).columns
+    return next((name for name in (own, *FIELD_COLUMNS) if name in there), None)
 
 
 def _baseline_layer(wanted: str | None, layer: str, there: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nimbus._types import BoolArray, FloatArray
+from nimbus._types import BoolArray, FloatArray, IntArray
 from nimbus.core.neighbours import sums_within
 from nimbus.metrics.confusion import ratio
 
@@ -41,6 +41,8 @@ class Surroundings:
         Centroids in pixels of the labels, ``(cells, 2)``.
     radius
         Of the circle, in those pixels.
+    image
+        Number of the image each cell lies in, from 0, ``(cells,)``: others are not near it.
     """
 
     judged: JudgedTable
@@ -48,6 +50,7 @@ class Surroundings:
     intensity: FloatArray
     places: FloatArray
     radius: float
+    image: IntArray
 
 
 def cell_size(around: Surroundings) -> NDArray[np.float64]:
@@ -118,11 +121,10 @@ def _field_sums(judged: JudgedTable, values: FloatArray | BoolArray) -> NDArray[
 
 
 def _near(around: Surroundings, counted: BoolArray) -> NDArray[np.float64]:
-    """Other cells of the same field within the circle that are counted, ``(cells, columns)``."""
-    field = around.judged.field
+    """Other cells of field and image within the circle that are counted, ``(cells, columns)``."""
     out = np.full(counted.shape, np.nan)
-    for number in range(around.judged.n_fields):
-        rows = np.flatnonzero(field == number)
+    for number in np.unique(around.image):
+        rows = np.flatnonzero(around.image == number)
         out[rows] = sums_within(
             around.places[rows], counted[rows].astype(np.float64), radius=around.radius
         )

@@ -86,10 +86,10 @@ def calibrate(  # noqa: PLR0913 - the public signature
     Returns
     -------
     One row for each marker: ``n_labelled``, ``n_positive``; calibration error and Brier score
-    (``ece_before``, ``ece_after``, ``brier_before``, ``brier_after``), the latter of curves that
-    the field of the cell had no part in; ``threshold``, undecided from ``lower`` to below
-    ``upper``; precision, recall and F1 to be expected of the threshold; for Platt's method
-    ``slope`` and ``intercept``. Also sets:
+    (``ece_before``, ``ece_after``, ``brier_before``, ``brier_after``) of the same cells, after
+    calibration by curves that the field of the cell had no part in; ``threshold``, undecided from
+    ``lower`` to below ``upper``; precision, recall and F1 to be expected of the threshold; for
+    Platt's method ``slope`` and ``intercept``. Also sets:
 
     ``layers["nimbus_calibrated"]``
         Probabilities, float32; NaN where there is no score.
@@ -195,8 +195,8 @@ def _warn(result: Calibrated, settings: CalibrationSettings, *, has_fields: bool
         )
     if result.n_unmeasured:
         warnings.warn(
-            f"{result.n_unmeasured} labels have no part in the errors after calibration: the "
-            "fields that were not held out with them lack a class",
+            f"{result.n_unmeasured} labels have no part in the errors before and after "
+            "calibration: the fields that were not held out with them lack a class",
             stacklevel=3,
         )
 

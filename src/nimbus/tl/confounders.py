@@ -74,7 +74,8 @@ def confounders(  # noqa: PLR0913 - the public signature
     area_key
         Column of ``obs`` with the pixels of each cell.
     field_key
-        Column of ``obs`` that names the field of a cell; ``None`` takes the labels it lies in.
+        Column of ``obs`` that names the field of a cell; ``None`` takes the labels it lies in. It
+        may name more than one image, as a patient does: neighbours are of the same image.
     n_bins
         Bins, of equal size where ties allow.
     n_permutations
