@@ -148,6 +148,42 @@ def test_other_tiles_do_not_finish_a_training(nimbus, written, tmp_path):
     assert "was made with other settings (tiles: " in " ".join(resumed.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("n_channels = 3", "n_channels = 4", "n_channels: 3 there, 4 now"),
+        ("tile_size = 32", "tile_size = 32\npixel_size_um = 0.5", "pixel_size_um: 1.0 there, 0.5"),
+        ("seed = 1", "seed = 2", "seed: 1 there, 2 now"),
+    ],
+)
+def test_tiles_of_another_simulation_are_not_learned_from(
+    nimbus, written, tmp_path, old, new, told
+):
+    nimbus("train", written("a.toml", out="a"), "--no-progress", "--stop-after", "0")
+
+    other = written("b.toml", out="a", text=SMALL.replace(old, new))
+    result = nimbus("train", other, "--no-progress")
+
+    assert result.exit_code == 1
+    message = " ".join(result.stderr.split())
+    assert f"{tmp_path / 'a' / 'tiles-0'}' holds tiles" in message
+    assert told in message
+    assert not (tmp_path / "a" / "mine.safetensors").exists()
+
+
+def test_tiles_that_an_older_nimbus_simulated_are_taken(nimbus, written, tmp_path):
+    config = written()
+    nimbus("train", config, "--no-progress", "--stop-after", "0")
+    index = tmp_path / "run" / "tiles-0" / "index.json"
+    content = json.loads(index.read_text())
+    del content["about"]["settings"]["without"]  # a setting that it did not have
+    index.write_text(json.dumps(content))
+
+    result = nimbus("train", config, "--no-progress")
+
+    assert result.exit_code == 0, result.stderr
+
+
 def test_a_truncated_checkpoint_is_one_line_that_names_it(nimbus, written, tmp_path):
     config = written()
     nimbus("train", config, "--no-progress", "--stop-after", "2")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from nimbus.core.shards import INDEX, open_shards
-from nimbus.datasets import write_training_tiles
+from nimbus.core.shards import INDEX, ShardFolder, open_shards
+from nimbus.datasets import TileSettings, write_training_tiles
 from nimbus.metrics.positivity import auroc, average_precision, best_f1, f1_at
 from nimbus.model import ModelCard, UNet, load_checkpoint, save_checkpoint
 from nimbus.model.card import architecture
@@ -99,23 +100,53 @@ def _folders(config: TrainConfig) -> list[Path]:
 
 
 def _ready(source: TileSource, folder: Path, machine: Machine, world: World) -> Path:
-    """The folder of a source's tiles, simulated now if they are not there."""
-    if source.simulate is not None and not (folder / INDEX).is_file():
-        if world.size > 1:
-            raise FileNotFoundError(
-                f"no tiles in {str(folder)!r}: several processes cannot simulate them; run the "
-                "same command once without torchrun and with --stop-after 0"
-            )
-        # At least three shards: the last one is held out.
-        per_shard = max(1, min(source.simulate.fields_per_shard, source.simulate.n_fields // 3))
-        write_training_tiles(
-            folder,
-            settings=dataclasses.replace(source.simulate, fields_per_shard=per_shard),
-            random_state=source.seed,
-            n_jobs=machine.jobs,
-            show_progress_bar=machine.progress,
+    """The folder of a source's tiles, simulated now if they are not there.
+
+    Raises
+    ------
+    FileNotFoundError
+        They are not there, and several processes train.
+    ValueError
+        Other tissue is there than the source describes.
+    """
+    if source.simulate is None:
+        return folder
+    # At least three shards: the last one is held out.
+    per_shard = max(1, min(source.simulate.fields_per_shard, source.simulate.n_fields // 3))
+    settings = dataclasses.replace(source.simulate, fields_per_shard=per_shard)
+    if (folder / INDEX).is_file():
+        _require_simulated(open_shards(folder), settings, source.seed)
+        return folder
+    if world.size > 1:
+        raise FileNotFoundError(
+            f"no tiles in {str(folder)!r}: several processes cannot simulate them; run the "
+            "same command once without torchrun and with --stop-after 0"
         )
+    write_training_tiles(
+        folder,
+        settings=settings,
+        random_state=source.seed,
+        n_jobs=machine.jobs,
+        show_progress_bar=machine.progress,
+    )
     return folder
+
+
+def _require_simulated(folder: ShardFolder, settings: TileSettings, seed: int) -> None:
+    """Raise ``ValueError`` where the folder's tissue was simulated otherwise.
+
+    Settings that the nimbus which wrote it did not have are not compared.
+    """
+    now = json.loads(json.dumps({"seed": seed, **dataclasses.asdict(settings)}))
+    about = folder.about
+    there = {"seed": about.get("random_state"), **about.get("settings", {})}
+    different = [name for name in now if name in there and now[name] != there[name]]
+    if different:
+        told = ", ".join(f"{name}: {there[name]!r} there, {now[name]!r} now" for name in different)
+        raise ValueError(
+            f"{str(folder.path)!r} holds tiles of other tissue than [tiles.simulate] describes "
+            f"({told}); give those settings, name another folder, or remove this one"
+        )
 
 
 def _model(path: str, config: TrainConfig) -> UNet | None:
