@@ -88,6 +88,25 @@ def test_a_second_training_begins_with_the_first_and_uses_its_tiles(
     assert not (tmp_path / "b" / "tiles-0").exists()
 
 
+@pytest.mark.parametrize("line", ["exponent = 0.5", "root_filters = 3"])
+@pytest.mark.parametrize("start", ["checkpoint.pt", "mine.safetensors"])
+def test_a_start_of_another_architecture_is_refused_before_tissue_is_simulated(
+    nimbus, written, tmp_path, line, start
+):
+    nimbus("train", written("a.toml", out="a"), "--no-progress")
+    other = SMALL.replace(
+        "root_filters = 2", line if "root" in line else f"root_filters = 2\n{line}"
+    )
+    config = written("b.toml", out="b", text=other, more=f'start = "{tmp_path / "a" / start}"')
+
+    result = nimbus("train", config, "--no-progress")
+
+    assert result.exit_code == 1
+    assert "the network to start with has" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "b" / "tiles-0").exists()
+
+
 def teachers_in(tmp_path, *folders):
     files = [str(tmp_path / folder / "mine.safetensors") for folder in folders]
     return f"teachers = {json.dumps(files)}"
@@ -126,6 +145,39 @@ def test_a_teacher_without_settings_is_refused(nimbus, written, tmp_path):
 
     assert result.exit_code == 1
     assert "a teacher alone" in result.stderr
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[[tiles]]", "pixel_size_um = -1.0\n[[tiles]]", "pixel_size_um must be above 0"),
+        ('name = "mine"', 'name = "lung/mine"', "name 'lung/mine' must be that of a file"),
+        ("tile_size = 32", "tile_size = 33", "multiples of 2 pixels, not 33"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_before_tissue_is_simulated(
+    nimbus, written, tmp_path, old, new, told
+):
+    result = nimbus("train", written(text=SMALL.replace(old, new)), "--no-progress")
+
+    assert result.exit_code == 1
+    assert told in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stop_after_the_last_step_leaves_a_model(nimbus, written, tmp_path):
+    result = nimbus("train", written(), "--no-progress", "--stop-after", "9")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.output.split() == [str(tmp_path / "run" / "mine.safetensors")]
+
+
+def test_a_card_does_not_call_tiles_held_out_that_were_learned_from(nimbus, written, tmp_path):
+    nimbus("train", written(text=SMALL + "held_out = 0\n"), "--no-progress")
+
+    _, card = load_checkpoint(tmp_path / "run" / "mine.safetensors")
+    assert list(card.metrics) == ["tiles learned from"]
 
 
 def test_without_resume_an_old_training_is_kept(nimbus, written):

@@ -116,7 +116,7 @@ class ModelCard:
     @property
     def multiple(self) -> int:
         """Height and width of the input, and tile origins, must be multiples of this."""
-        return self.patch * int(2 ** (self.depth - 1))
+        return multiple_of(self)
 
     @property
     def halo(self) -> int:
@@ -179,6 +179,20 @@ def architecture(of: object) -> dict[str, Any]:
     {'depth': 3, 'root_filters': 4, 'patch': 1, 'exponent': 1.0}
     """
     return {name: getattr(of, name) for name in ARCHITECTURE}
+
+
+def multiple_of(of: object) -> int:
+    """Sides of the planes of a card, a network or settings of a training are multiples of this.
+
+    Examples
+    --------
+    >>> multiple_of(
+    ...     ModelCard(name="x", depth=3, root_filters=4, pixel_size_um=1, scale=ScaleRule(0.9))
+    ... )
+    4
+    """
+    made = architecture(of)
+    return int(made["patch"] * 2 ** (made["depth"] - 1))
 
 
 def with_hash(card: ModelCard, sha256: str) -> ModelCard:
