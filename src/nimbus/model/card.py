@@ -8,6 +8,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from nimbus._check import listed
 from nimbus.core.scalerule import ScaleRule
 
@@ -128,8 +130,14 @@ class ModelCard:
         return 6 * self.multiple
 
     def to_json(self) -> str:
-        """The card as text."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """The card as text; numbers of NumPy among the metrics are plain ones there.
+
+        Raises
+        ------
+        CardError
+            Metrics that JSON does not know.
+        """
+        return json.dumps(asdict(self), indent=2, default=_plain) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "card") -> ModelCard:
@@ -198,6 +206,13 @@ def multiple_of(of: object) -> int:
 def with_hash(card: ModelCard, sha256: str) -> ModelCard:
     """`card` for the weights file of this hash."""
     return replace(card, sha256=sha256)
+
+
+def _plain(value: object) -> object:
+    """What JSON does not know, as a value that it does."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise CardError(f"metrics hold a {type(value).__name__}; numbers, text and lists are known")
 
 
 def _check_types(card: ModelCard) -> None:
