@@ -216,6 +216,13 @@ def test_a_damaged_shard_of_an_unfinished_folder_is_named(tmp_path, monkeypatch)
         write(sdata, tmp_path)
 
 
+def test_a_damaged_note_of_what_is_done_is_named(tmp_path):
+    (tmp_path / "progress.json").write_text('{"about": {')
+
+    with pytest.raises(ValueError, match=r"progress\.json' is damaged: .*write the tiles again"):
+        write(drawn(1), tmp_path)
+
+
 def test_values_that_are_no_labels_are_refused(tmp_path):
     sdata = drawn(1)
     sdata["table"].layers["silver"][0, 0] = 2
