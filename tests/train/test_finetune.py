@@ -1,5 +1,6 @@
 import dataclasses
 import importlib
+import re
 import warnings
 
 import numpy as np
@@ -252,6 +253,43 @@ def test_tiles_of_spatialdata_fit_a_model_of_any_patch(tmp_path):
         found = tuned(sdata, tmp_path, tmp_path / "three.safetensors", quick, truth_layer="truth")
 
     assert found.path.is_file()
+
+
+def test_no_cell_of_a_single_field_is_learned_from_and_judges(parent, tmp_path):
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import tissue
+
+    # Four tiles of 128 pixels that share most of theirs: the field is 150 pixels wide.
+    sdata = tissue(shape=(150, 150), markers=["CD3"], pixel_size=1.0, random_state=0)
+    quick = dataclasses.replace(QUICK, n_steps=1, learning_rate=1e-5)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = tuned(sdata, tmp_path, parent, quick, truth_layer="truth")
+
+    counts = r"on (\d+) positive and (\d+) negative cells; (\d+) and (\d+) held out by tile"
+    told = re.search(counts, found.card.training_data)
+    assert 0.9 * sdata["table"].n_obs < sum(map(int, told.groups())) <= sdata["table"].n_obs
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_held_out_tiles_of_a_folder_that_share_cells_are_warned_of(parent, tmp_path, once):
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import CutSettings, tissue, write_training_set
+
+    sdata = tissue(shape=(64, 64), markers=["CD3"], pixel_size=1.0, random_state=0)
+    table = sdata["table"]
+    table.layers["gold"] = (np.arange(table.n_obs) % 2).astype(np.int8)[:, None]
+    cut = CutSettings(tile_size=32, overlap=8, scale=ScaleRule(0.99), once=once)
+    where = {"layer": "gold", "split": None, "settings": cut, "show_progress_bar": False}
+    folder = write_training_set(sdata, tmp_path / "tiles", **where)["all"]
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        tuned(folder, tmp_path / "out", parent, dataclasses.replace(QUICK, n_steps=1))
+
+    shared = [str(one.message) for one in told if "labelled in several tiles" in str(one.message)]
+    assert len(shared) == (not once)
 
 
 def test_a_table_alone_is_refused_with_what_is_needed(parent, tmp_path):

@@ -45,7 +45,7 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
     random_state: int = 0,
     show_progress_bar: bool = True,
 ) -> dict[str, Path]:
-    """Cut the fields with labelled cells into tiles that do not overlap.
+    """Cut the fields with labelled cells into tiles; of a single field no cell is in two of them.
 
     Parameters
     ----------
@@ -105,7 +105,11 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         layer=layer,
         split=split,
         settings=CutSettings(
-            tile_size=tile_size, overlap=0, scale=rule, pixel_size_um=pixel_size_um
+            tile_size=tile_size,
+            overlap=0,
+            scale=rule,
+            pixel_size_um=pixel_size_um,
+            once=split is None,  # tiles of one field are divided: no cell may be in two
         ),
         image_key=image_key,
         labels_key=labels_key,

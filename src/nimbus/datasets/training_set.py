@@ -166,7 +166,7 @@ def _write(
     asked: Asked,
 ) -> None:
     """Write the tiles of one part."""
-    plan = CutPlan(settings.tile_size, settings.overlap, settings.min_visible)
+    plan = CutPlan(settings.tile_size, settings.overlap, settings.min_visible, settings.once)
     known = tuple(
         replace(f.field, sources=np.array([sources.index(s) for s in _panel(f)], dtype=np.int32))
         for f in fields

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from nimbus.model.checkpoint import save_checkpoint
 from nimbus.model.device import choose_device
 from nimbus.model.load import LoadedModel, load_model
 
+from .advice import warn_of_other_input, warn_of_outcome, warn_of_shared_cells
 from .augment import AugmentSettings
 from .begin import require_tile_size
 from .holdout import Parts, held_out, labelled
@@ -121,10 +121,10 @@ def finetune(  # noqa: PLR0913 - the public signature
     Warns
     -----
     UserWarning
-        Where tiles have another pixel size or scale than the model scores with. Where no step was
-        better than the start: its weights are kept, under the new name. Where a
-        measure (AUROC, average precision, F1 at 0.5) of the held-out cells fell although their
-        cross-entropy got better.
+        Where tiles have another pixel size or scale than the model scores with, or some are held
+        out of folders in which a cell may be labelled in several tiles. Where no step was better
+        than the start: its weights are kept, under the new name. Where a measure (AUROC, average
+        precision, F1 at 0.5) of the held-out cells fell although their cross-entropy got better.
 
     Raises
     ------
@@ -162,16 +162,17 @@ def finetune(  # noqa: PLR0913 - the public signature
             if where:
                 raise TypeError(f"{sorted(where)} belong to SpatialData, not to folders of tiles")
             opened = _opened([data] if isinstance(data, str | Path) else list(data))
-            _warn_of_other_input([*opened.learn, *opened.judge], parent.card)
+            warn_of_other_input([*opened.learn, *opened.judge], parent.card)
         else:
             where |= {"layer": truth_layer, "show_progress_bar": show_progress_bar}
             opened = _opened(_cut(data, Path(folder), parent.card, wanted, where))
         parts = _parts(opened, wanted)
+        warn_of_shared_cells(opened.learn, parts)
         require_tile_size(parts.learn.shards[0].planes.shape[1:], parent.card)
         _require_both_classes(parts)
         changes = augment if augment is not None else GENTLE
         best = learned(parent, parts, wanted, changes, device, show_progress_bar)
-    _warn(best)
+    warn_of_outcome(best)
     path = tuned_path(out, parent.card.name, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     net = copy.deepcopy(parent.net)
@@ -234,51 +235,12 @@ def _parts(folders: _Folders, settings: FinetuneSettings) -> Parts:
     return held_out(tiles, part=settings.judged, rng=np.random.default_rng([settings.seed, 2]))
 
 
-def _warn_of_other_input(folders: Sequence[ShardFolder], card: ModelCard) -> None:
-    """Warn of tiles that show the network what scoring will not: other pixels, other scales."""
-    wanted = {"pixel_size_um": card.pixel_size_um, "scale": asdict(card.scale)}
-    for folder in folders:
-        there = {**folder.about.get("settings", {}), **folder.about}
-        other = [k for k, value in wanted.items() if k in there and there[k] != value]
-        if other:
-            told = " and ".join(f"{k} {there[k]!r}, it scores with {wanted[k]!r}" for k in other)
-            warnings.warn(
-                f"{str(folder.path)!r} holds tiles that are not as {card.name!r} sees images in "
-                f"scoring: they have {told}. Cut them with CutSettings(pixel_size_um="
-                f"{card.pixel_size_um!r}, scale={card.scale!r}), or pass the SpatialData itself.",
-                UserWarning,
-                stacklevel=3,
-            )
-
-
 def _require_both_classes(parts: Parts) -> None:
     negative, positive = np.add(_counts(parts.learn), _counts(parts.judge))
     if not (negative and positive):
         raise ValueError(
             "fine-tuning needs positive (1) and negative (0) labels; there are "
             f"{positive} positive and {negative} negative ones. Label cells of the other class too"
-        )
-
-
-def _warn(best: Best) -> None:
-    if best.step == 0:
-        warnings.warn(
-            f"fine-tuning made the scores of the {best.before['cells']:.0f} held-out cells no "
-            "better; the weights of the start are kept. Label more cells, or more different ones.",
-            UserWarning,
-            stacklevel=3,
-        )
-    fallen = [
-        f"{name} {best.before[name]:.3f} to {best.after[name]:.3f}"
-        for name in ("auroc", "average_precision", "f1_at_0.5")
-        if best.after[name] < best.before[name]
-    ]
-    if fallen:
-        warnings.warn(
-            "fine-tuning made the cross-entropy of the held-out cells better and "
-            f"other measures worse: {', '.join(fallen)}",
-            UserWarning,
-            stacklevel=3,
         )
 
 
