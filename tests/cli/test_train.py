@@ -4,7 +4,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nimbus.core.shards import open_shards  # noqa: E402
+from nimbus.metrics.positivity import auroc  # noqa: E402
 from nimbus.model import load_checkpoint  # noqa: E402
+from nimbus.train.measure import score_cells  # noqa: E402
+from nimbus.train.samples import split  # noqa: E402
 
 SMALL = """
 name = "mine"
@@ -51,6 +55,20 @@ def test_it_leaves_a_model_whose_card_says_how_it_was_made(nimbus, written, tmp_
     assert (card.name, card.depth, card.root_filters, net.depth) == ("mine", 2, 2, 2)
     assert card.training_data == f"Tissue for a test. Made by: nimbus train {config}"
     assert card.metrics["held-out tiles"]["cells"] > 0
+
+
+@pytest.mark.parametrize("aggregate", ["cell", "interior"])
+def test_measures_of_the_card_are_of_the_pixels_that_scores_average(
+    nimbus, written, tmp_path, aggregate
+):
+    nimbus("train", written(more=f'aggregate = "{aggregate}"'), "--no-progress")
+
+    net, card = load_checkpoint(tmp_path / "run" / "mine.safetensors")
+    held_out = split([open_shards(tmp_path / "run" / "tiles-0")], held_out=1)[1]
+    cells = score_cells(net, held_out, aggregate=aggregate)
+    told = card.metrics["held-out tiles"]
+    assert (card.aggregate, told["cells"]) == (aggregate, len(cells.truth))
+    assert told["auroc"] == pytest.approx(auroc(cells.score, cells.truth), abs=1e-4)
 
 
 def test_stopped_and_resumed_gives_the_weights_of_an_unbroken_training(nimbus, written, tmp_path):

@@ -208,9 +208,10 @@ def _calibrated(
         device=device,
         augment=config.augment,
         largest_share=_ORDINARY,
+        aggregate=config.aggregate,
     )
     net = folded(net, line).cpu()
-    return net, score_cells(net, held_out, every=every)
+    return net, score_cells(net, held_out, every=every, aggregate=config.aggregate)
 
 
 def _stride(held_out: TileSampler) -> int:
