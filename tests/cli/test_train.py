@@ -4,7 +4,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nimbus.core.shards import open_shards  # noqa: E402
+from nimbus.metrics.positivity import auroc  # noqa: E402
 from nimbus.model import load_checkpoint  # noqa: E402
+from nimbus.train.measure import score_cells  # noqa: E402
+from nimbus.train.samples import split  # noqa: E402
 
 SMALL = """
 name = "mine"
@@ -53,6 +57,20 @@ def test_it_leaves_a_model_whose_card_says_how_it_was_made(nimbus, written, tmp_
     assert card.metrics["held-out tiles"]["cells"] > 0
 
 
+@pytest.mark.parametrize("aggregate", ["cell", "interior"])
+def test_measures_of_the_card_are_of_the_pixels_that_scores_average(
+    nimbus, written, tmp_path, aggregate
+):
+    nimbus("train", written(more=f'aggregate = "{aggregate}"'), "--no-progress")
+
+    net, card = load_checkpoint(tmp_path / "run" / "mine.safetensors")
+    held_out = split([open_shards(tmp_path / "run" / "tiles-0")], held_out=1)[1]
+    cells = score_cells(net, held_out, aggregate=aggregate)
+    told = card.metrics["held-out tiles"]
+    assert (card.aggregate, told["cells"]) == (aggregate, len(cells.truth))
+    assert told["auroc"] == pytest.approx(auroc(cells.score, cells.truth), abs=1e-4)
+
+
 def test_stopped_and_resumed_gives_the_weights_of_an_unbroken_training(nimbus, written, tmp_path):
     nimbus("train", written("a.toml", out="a"), "--no-progress")
     config = written("b.toml", out="b")
@@ -85,6 +103,25 @@ def test_a_second_training_begins_with_the_first_and_uses_its_tiles(
     kernel = "expanding_layers.0.upconv.weight"  # neither averaged statistics nor calibrated
     first, second = (weights(tmp_path / run / "mine.safetensors") for run in "ab")
     assert torch.allclose(first[kernel], second[kernel])
+    assert not (tmp_path / "b" / "tiles-0").exists()
+
+
+@pytest.mark.parametrize("line", ["exponent = 0.5", "root_filters = 3"])
+@pytest.mark.parametrize("start", ["checkpoint.pt", "mine.safetensors"])
+def test_a_start_of_another_architecture_is_refused_before_tissue_is_simulated(
+    nimbus, written, tmp_path, line, start
+):
+    nimbus("train", written("a.toml", out="a"), "--no-progress")
+    other = SMALL.replace(
+        "root_filters = 2", line if "root" in line else f"root_filters = 2\n{line}"
+    )
+    config = written("b.toml", out="b", text=other, more=f'start = "{tmp_path / "a" / start}"')
+
+    result = nimbus("train", config, "--no-progress")
+
+    assert result.exit_code == 1
+    assert "the network to start with has" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "b" / "tiles-0").exists()
 
 
@@ -126,6 +163,39 @@ def test_a_teacher_without_settings_is_refused(nimbus, written, tmp_path):
 
     assert result.exit_code == 1
     assert "a teacher alone" in result.stderr
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[[tiles]]", "pixel_size_um = -1.0\n[[tiles]]", "pixel_size_um must be above 0"),
+        ('name = "mine"', 'name = "lung/mine"', "name 'lung/mine' must be that of a file"),
+        ("tile_size = 32", "tile_size = 33", "multiples of 2 pixels, not 33"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_before_tissue_is_simulated(
+    nimbus, written, tmp_path, old, new, told
+):
+    result = nimbus("train", written(text=SMALL.replace(old, new)), "--no-progress")
+
+    assert result.exit_code == 1
+    assert told in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stop_after_the_last_step_leaves_a_model(nimbus, written, tmp_path):
+    result = nimbus("train", written(), "--no-progress", "--stop-after", "9")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.output.split() == [str(tmp_path / "run" / "mine.safetensors")]
+
+
+def test_a_card_does_not_call_tiles_held_out_that_were_learned_from(nimbus, written, tmp_path):
+    nimbus("train", written(text=SMALL + "held_out = 0\n"), "--no-progress")
+
+    _, card = load_checkpoint(tmp_path / "run" / "mine.safetensors")
+    assert list(card.metrics) == ["tiles learned from"]
 
 
 def test_without_resume_an_old_training_is_kept(nimbus, written):
@@ -146,6 +216,42 @@ def test_other_tiles_do_not_finish_a_training(nimbus, written, tmp_path):
 
     assert resumed.exit_code == 1
     assert "was made with other settings (tiles: " in " ".join(resumed.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("n_channels = 3", "n_channels = 4", "n_channels: 3 there, 4 now"),
+        ("tile_size = 32", "tile_size = 32\npixel_size_um = 0.5", "pixel_size_um: 1.0 there, 0.5"),
+        ("seed = 1", "seed = 2", "seed: 1 there, 2 now"),
+    ],
+)
+def test_tiles_of_another_simulation_are_not_learned_from(
+    nimbus, written, tmp_path, old, new, told
+):
+    nimbus("train", written("a.toml", out="a"), "--no-progress", "--stop-after", "0")
+
+    other = written("b.toml", out="a", text=SMALL.replace(old, new))
+    result = nimbus("train", other, "--no-progress")
+
+    assert result.exit_code == 1
+    message = " ".join(result.stderr.split())
+    assert f"{tmp_path / 'a' / 'tiles-0'}' holds tiles" in message
+    assert told in message
+    assert not (tmp_path / "a" / "mine.safetensors").exists()
+
+
+def test_tiles_that_an_older_nimbus_simulated_are_taken(nimbus, written, tmp_path):
+    config = written()
+    nimbus("train", config, "--no-progress", "--stop-after", "0")
+    index = tmp_path / "run" / "tiles-0" / "index.json"
+    content = json.loads(index.read_text())
+    del content["about"]["settings"]["without"]  # a setting that it did not have
+    index.write_text(json.dumps(content))
+
+    result = nimbus("train", config, "--no-progress")
+
+    assert result.exit_code == 0, result.stderr
 
 
 def test_a_truncated_checkpoint_is_one_line_that_names_it(nimbus, written, tmp_path):

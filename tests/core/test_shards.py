@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -66,6 +67,23 @@ def test_another_format_version_is_refused(folder):
     (folder / INDEX).write_text(json.dumps({**index, "format_version": 99}))
 
     with pytest.raises(ValueError, match="99"):
+        open_shards(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "Expecting value"),
+        (b'{"format_version": 2, "abo', "Unterminated"),
+        (b"\xff\xfe", "'utf-8' codec"),
+        (b"[]", "it has no 'format_version', 'shards', 'about'"),
+        (b'{"format_version": 2, "shards": []}', "it has no 'about'"),
+    ],
+)
+def test_a_damaged_index_is_named(folder, content, told):
+    (folder / INDEX).write_bytes(content)
+
+    with pytest.raises(ValueError, match=rf"index\.json' is damaged: {re.escape(told)}"):
         open_shards(folder)
 
 

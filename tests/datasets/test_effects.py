@@ -158,6 +158,15 @@ def test_an_effect_that_is_switched_off_leaves_the_noise_of_the_others_alone(cle
     assert same.mean() > 0.98
 
 
+def test_seams_lie_where_they_lay_when_the_light_is_even():
+    def drawn(strength):
+        chance = np.random.default_rng(2)
+        detector.shading((900, 900), strength, 0.1, chance)
+        return detector.seams((900, 900), 0.2, 0.5, chance)
+
+    np.testing.assert_array_equal(drawn(0.0), drawn(0.1))
+
+
 def test_another_marker_bleeds_through_where_it_is(clean, layout):
     other = (layout.cells == 7).astype(np.float32)
     assert recorded(clean, layout, other=other)[layout.cells == 7].max() == 0

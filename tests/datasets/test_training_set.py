@@ -194,6 +194,15 @@ def test_a_folder_of_other_input_is_refused_with_the_difference(tmp_path):
         write(sdata, tmp_path)
 
 
+@pytest.mark.parametrize("given", ["one", "named", "listed"])
+def test_what_is_no_data_set_is_refused_with_what_is_needed(tmp_path, given):
+    table = drawn(1)["table"]
+    data = {"one": table, "named": {"a": table}, "listed": [drawn(1)]}[given]
+
+    with pytest.raises(TypeError, match="a SpatialData object .* is needed, not (AnnData|list)"):
+        write(data, tmp_path)
+
+
 def test_a_damaged_shard_of_an_unfinished_folder_is_named(tmp_path, monkeypatch):
     sdata = drawn(1)
     write(sdata, tmp_path)
@@ -205,6 +214,13 @@ def test_a_damaged_shard_of_an_unfinished_folder_is_named(tmp_path, monkeypatch)
 
     with pytest.raises(ValueError, match=r"shard-000\.masks\.npy.*damaged"):
         write(sdata, tmp_path)
+
+
+def test_a_damaged_note_of_what_is_done_is_named(tmp_path):
+    (tmp_path / "progress.json").write_text('{"about": {')
+
+    with pytest.raises(ValueError, match=r"progress\.json' is damaged: .*write the tiles again"):
+        write(drawn(1), tmp_path)
 
 
 def test_values_that_are_no_labels_are_refused(tmp_path):

@@ -81,6 +81,32 @@ def test_an_unknown_platform_is_named(tmp_path):
         write_training_tiles(tmp_path, settings=settings, show_progress_bar=False)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        *(
+            ({name: 0}, f"{name} must be at least 1, not 0")
+            for name in (
+                "n_fields",
+                "n_channels",
+                "tile_size",
+                "tiles_per_side",
+                "fields_per_shard",
+            )
+        ),
+        ({"pixel_size_um": 0.0}, "pixel_size_um must be above 0, not 0.0"),
+        ({"pixel_size_um": float("nan")}, "pixel_size_um must be above 0, not nan"),
+        ({"zoom": (1.4, 0.7)}, r"the smaller first, not \(1.4, 0.7\)"),
+        ({"zoom": (0.0, 1.0)}, "two numbers above 0"),
+        ({"zoom": (1.0,)}, r"two numbers above 0, the smaller first, not \(1.0,\)"),
+        ({"platforms": ()}, "platforms must name one at least; there is 'codex'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        TileSettings(**given)
+
+
 def test_denoised_fields_are_emptier():
     def zeros(*platforms):
         settings = dataclasses.replace(TINY, n_channels=8, platforms=platforms)

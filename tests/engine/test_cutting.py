@@ -82,6 +82,41 @@ def test_a_cell_that_lies_in_two_tiles_by_halves_is_decided_in_both():
     np.testing.assert_array_equal(np.concatenate([t.ids[0] for t in tiles], axis=1), labels > 0)
 
 
+def test_what_tiles_write_covers_the_grid_once():
+    written = np.zeros((75, 65), dtype=int)
+    for tile in plan_cuts(written.shape, PLAN):
+        written[tile.write.slices] += 1
+        assert tile.write.clipped((75, 65)) == tile.write
+        assert tile.write.joined(tile.read) == tile.read
+    assert (written == 1).all()
+
+
+@pytest.mark.parametrize("overlap", [0, 8])
+def test_a_cell_that_is_wanted_once_is_decided_in_the_tile_that_holds_its_middle(overlap):
+    field = drawn_field(known=np.ones((60, 2), np.int8))
+    network = field.source.labels.compute()[::2, ::2]
+    often = CutPlan(tile_size=32, overlap=overlap, min_visible=0.4)
+    once = dataclasses.replace(often, once=True)
+    plans = {plan.once: plan_cuts((75, 65), plan) for plan in (often, once)}
+
+    found = {}
+    for tile in plans[True]:
+        tiles = cut_tile(field, tile, once)
+        here = network[tile.read.slices]
+        for number in np.flatnonzero(tiles.labels[0] == 1) + 1 if tiles is not None else ():
+            [cell] = np.unique(here[tiles.ids[0] == number])
+            assert cell not in found
+            found[cell] = tile
+            y, x = np.argwhere(network == cell).mean(axis=0)
+            assert tile.write.y0 <= y < tile.write.y1
+            assert tile.write.x0 <= x < tile.write.x1
+
+    cells = set(np.unique(network)) - {0}
+    assert len(found) > 0.9 * len(cells), "a cell may show too little of itself in a corner"
+    parts = [cut_tile(field, tile, often) for tile in plans[False]]
+    assert sum((part.labels[0] == 1).sum() for part in parts) > 1.2 * len(cells)
+
+
 def test_channels_and_tiles_without_a_decided_cell_are_left_out_and_not_read():
     field = drawn_field()
     field.labels[:, 0] = -1

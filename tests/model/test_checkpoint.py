@@ -1,7 +1,10 @@
 # ruff: noqa: E402 (PyTorch may be absent)
+import dataclasses
 import json
+import os
 import pickle
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -37,6 +40,42 @@ def test_saved_network_comes_back_equal_and_ready(saved):
     assert not any(p.requires_grad for p in loaded.parameters())
     assert len(card.sha256) == 64
     assert load_checkpoint(path, sha256=card.sha256.upper())[1] == card
+
+
+def with_metrics(**metrics):
+    return dataclasses.replace(CARD, metrics=metrics)
+
+
+def test_metrics_may_be_numbers_of_numpy(tmp_path, calibrated):
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(
+        path, calibrated(), with_metrics(auroc=np.float32(0.5), n=np.int64(3), each=np.arange(2))
+    )
+
+    assert load_checkpoint(path)[1].metrics == {"auroc": 0.5, "n": 3, "each": [0, 1]}
+
+
+def test_a_card_that_cannot_be_written_leaves_the_old_model(saved, calibrated):
+    path, net = saved
+
+    with pytest.raises(CardError, match="metrics hold a set"):
+        save_checkpoint(path, calibrated(seed=1), with_metrics(cells={1, 2}))
+
+    assert same_output(net, load_checkpoint(path)[0])
+
+
+def test_a_full_disk_leaves_the_old_model(saved, calibrated, monkeypatch):
+    path, net = saved
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(path, calibrated(seed=1), CARD)
+
+    assert same_output(net, load_checkpoint(path)[0])
+    assert sorted(one.name for one in path.parent.iterdir()) == ["tiny.json", "tiny.safetensors"]
 
 
 def test_published_state_dict_gets_the_published_card(tmp_path, calibrated):

@@ -84,8 +84,18 @@ def test_an_error_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 def test_a_file_of_another_program_has_no_card(tmp_path):
     graph = onnx.helper.make_graph([], "g", [], [])
     onnx.save(onnx.helper.make_model(graph), tmp_path / "b.onnx")
-    with pytest.raises(CardError, match=r"b\.onnx: not a JSON card"):
+    with pytest.raises(CardError, match=r"b\.onnx: holds no card of nimbus"):
         read_onnx_card(tmp_path / "b.onnx")
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    net = calibrated_net(depth=2, root_filters=2)
+    path = tmp_path / "a.onnx"
+    export_onnx(net, card_of(net), path)
+    path.write_bytes(path.read_bytes()[:100])
+
+    with pytest.raises(CardError, match=r"a\.onnx: damaged, or not an ONNX file"):
+        read_onnx_card(path)
 
 
 def test_without_the_extra_the_error_says_how_to_get_it(tmp_path, monkeypatch):

@@ -101,3 +101,27 @@ def test_samples_of_which_nearly_all_cells_are_positive_do_not_calibrate(sampler
     assert abs(with_all.intercept - alone.intercept) > 0.5, "proves nothing: they change nothing"
     assert without.intercept == pytest.approx(alone.intercept, abs=1e-3)
     assert without.slope == pytest.approx(alone.slope, rel=1e-3)
+
+
+def with_border(sampler, *, border):
+    """The tiles with a lower half of each cell that lies outside of its interior or not."""
+    (tiles,) = sampler.shards
+    planes, masks = tiles.planes.copy(), tiles.masks.copy()
+    planes[:, 1::2] //= 2
+    masks[:, 1::2] = not border
+    return TileSampler([replace(tiles, planes=planes, masks=masks)])
+
+
+def test_scores_of_whole_cells_are_calibrated_by_all_of_their_pixels(sampler):
+    net = ChannelAsLogit().eval()
+    bordered, whole = (with_border(sampler, border=border) for border in (True, False))
+
+    wanted = calibrate(net, whole)
+
+    assert calibrate(net, bordered).intercept < wanted.intercept - 0.1, "the border matters"
+    assert calibrate(net, bordered, aggregate="cell") == wanted
+
+
+def test_without_tiles_there_is_nothing_to_calibrate_on():
+    with pytest.raises(ValueError, match="no tiles to calibrate on"):
+        calibrate(ChannelAsLogit().eval(), TileSampler([]))

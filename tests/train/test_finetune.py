@@ -1,5 +1,6 @@
 import dataclasses
 import importlib
+import re
 import warnings
 
 import numpy as np
@@ -190,6 +191,112 @@ def test_folders_of_different_tile_size_are_refused(parent, tmp_path):
 
     with pytest.raises(ValueError, match="16 x 16 pixels in .*small', 32 x 32 .*wide'"):
         tuned([small, wide], tmp_path / "out", parent)
+
+
+def test_tiles_that_the_model_cannot_take_are_refused_with_what_it_takes(tmp_path):
+    card = ModelCard(name="deep", depth=6, root_filters=1, pixel_size_um=1.0, scale=ScaleRule(0.99))
+    save_checkpoint(tmp_path / "deep.safetensors", UNet(depth=6, root_filters=1), card)
+    tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]))
+
+    with pytest.raises(ValueError, match="multiples of 32 pixels, not 16 x 16"):
+        tuned(tiles, tmp_path / "out", tmp_path / "deep.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ({"pixel_size_um": 0.5}, r"pixel_size_um 0.5, it scores with 1.0\. Cut .*um=1.0, scale="),
+        ({"settings": {"scale": {"quantile": 0.9}}}, "scale {'quantile': 0.9}, it scores with "),
+    ],
+)
+def test_tiles_that_are_not_what_the_model_sees_in_scoring_are_warned_of(
+    parent, tmp_path, about, told
+):
+    tiles = places(0, [1, 1, 0, -1])
+    write_index(tmp_path / "tiles", [write_shard(tmp_path / "tiles", 0, tiles)], about)
+
+    with pytest.warns(UserWarning, match=told):
+        tuned(tmp_path / "tiles", tmp_path / "out", parent)
+
+
+def test_tiles_that_were_cut_for_the_model_are_not_warned_of(tmp_path):
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import CutSettings, tissue, write_training_set
+    from nimbus.model import load_model
+
+    card = load_model("nimbus-s").card
+    sdata = tissue(shape=(96, 96), markers=["CD3"], n_fovs=1, random_state=0)
+    cut = CutSettings(tile_size=64, pixel_size_um=card.pixel_size_um, scale=card.scale)
+    where = {"layer": "truth", "split": None, "settings": cut, "show_progress_bar": False}
+    folder = write_training_set(sdata, tmp_path / "tiles", **where)["all"]
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        quick = dataclasses.replace(QUICK, n_steps=1)
+        finetune(folder, tmp_path / "out", settings=quick, show_progress_bar=False)
+
+    assert not any("in scoring" in str(one.message) for one in told)
+
+
+def test_tiles_of_spatialdata_fit_a_model_of_any_patch(tmp_path):
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import tissue
+
+    made = {"depth": 2, "root_filters": 2, "patch": 3}
+    card = ModelCard(name="three", pixel_size_um=0.5, scale=ScaleRule(0.99), **made)
+    save_checkpoint(tmp_path / "three.safetensors", UNet(**made), card)
+    sdata = tissue(shape=(64, 64), markers=["CD3"], n_fovs=2, random_state=0)
+    quick = dataclasses.replace(QUICK, n_steps=1, learning_rate=1e-5)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = tuned(sdata, tmp_path, tmp_path / "three.safetensors", quick, truth_layer="truth")
+
+    assert found.path.is_file()
+
+
+def test_no_cell_of_a_single_field_is_learned_from_and_judges(parent, tmp_path):
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import tissue
+
+    # Four tiles of 128 pixels that share most of theirs: the field is 150 pixels wide.
+    sdata = tissue(shape=(150, 150), markers=["CD3"], pixel_size=1.0, random_state=0)
+    quick = dataclasses.replace(QUICK, n_steps=1, learning_rate=1e-5)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = tuned(sdata, tmp_path, parent, quick, truth_layer="truth")
+
+    counts = r"on (\d+) positive and (\d+) negative cells; (\d+) and (\d+) held out by tile"
+    told = re.search(counts, found.card.training_data)
+    assert 0.9 * sdata["table"].n_obs < sum(map(int, told.groups())) <= sdata["table"].n_obs
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_held_out_tiles_of_a_folder_that_share_cells_are_warned_of(parent, tmp_path, once):
+    pytest.importorskip("spatialdata")
+    from nimbus.datasets import CutSettings, tissue, write_training_set
+
+    sdata = tissue(shape=(64, 64), markers=["CD3"], pixel_size=1.0, random_state=0)
+    table = sdata["table"]
+    table.layers["gold"] = (np.arange(table.n_obs) % 2).astype(np.int8)[:, None]
+    cut = CutSettings(tile_size=32, overlap=8, scale=ScaleRule(0.99), once=once)
+    where = {"layer": "gold", "split": None, "settings": cut, "show_progress_bar": False}
+    folder = write_training_set(sdata, tmp_path / "tiles", **where)["all"]
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        tuned(folder, tmp_path / "out", parent, dataclasses.replace(QUICK, n_steps=1))
+
+    shared = [str(one.message) for one in told if "labelled in several tiles" in str(one.message)]
+    assert len(shared) == (not once)
+
+
+def test_a_table_alone_is_refused_with_what_is_needed(parent, tmp_path):
+    table = pytest.importorskip("anndata").AnnData(np.zeros((2, 1), np.float32))
+
+    with pytest.raises(TypeError, match="a SpatialData object with images and labels is needed"):
+        tuned(table, tmp_path, parent)
 
 
 def test_arguments_of_spatialdata_are_refused_with_folders(parent, tmp_path):

@@ -118,6 +118,19 @@ def test_clipping_bounds_the_gradient(shards, tmp_path, monkeypatch):
     assert max(norms) <= 0.0101
 
 
+@pytest.mark.parametrize("size", [{"depth": 6}, {"patch": 3}])
+def test_tiles_that_the_network_cannot_take_are_refused_with_what_it_takes(shards, tmp_path, size):
+    with pytest.raises(ValueError, match=r"multiples of (32|6) pixels, not 16 x 16"):
+        run(shards, tmp_path / "a", dataclasses.replace(TINY, **size))
+
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_training_without_a_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no folder of tiles"):
+        run([], tmp_path / "a")
+
+
 def test_an_existing_checkpoint_is_not_overwritten_unasked(shards, tmp_path):
     run(shards, tmp_path / "a")
 

@@ -28,7 +28,8 @@ class TileSource:
     ----------
     folder
         Of :func:`nimbus.datasets.write_training_set`, or of another training. With `simulate`:
-        where the simulated tiles are written, or found; none: in the folder of the training.
+        where the simulated tiles are written, or found (those of other settings or another seed are
+        refused); none: in the folder of the training.
     simulate
         Tissue to simulate.
     seed

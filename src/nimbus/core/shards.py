@@ -24,6 +24,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nimbus._check import listed
+from nimbus._durable import write_durably
+
 FORMAT_VERSION = 2
 """Version 1 had no sources; its folders are read as of one source, `SIMULATED`."""
 
@@ -149,9 +152,29 @@ def write_index(folder: Path, shards: list[dict[str, str]], about: Mapping[str, 
 
 def write_whole(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file that is either as it was or complete, also after a crash."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_durably(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_whole(path: Path, *, entries: Sequence[str]) -> dict[str, Any]:
+    """What :func:`write_whole` wrote.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, where it is damaged or lacks one of the entries.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    there = content if isinstance(content, dict) else {}
+    if missing := [name for name in entries if name not in there]:
+        raise _damaged(path, f"it has no {listed(missing)}")
+    return there
+
+
+def _damaged(path: Path, how: str) -> ValueError:
+    return ValueError(f"{str(path)!r} is damaged: {how}; write the tiles again, to an empty folder")
 
 
 def open_shards(folder: str | Path) -> ShardFolder:
@@ -162,17 +185,17 @@ def open_shards(folder: str | Path) -> ShardFolder:
     FileNotFoundError
         Where there is no index: the folder is not one of shards, or was not finished.
     ValueError
-        For an index of another format version.
+        For an index that is damaged or of another format version.
     """
     path = Path(folder)
     if not (path / INDEX).is_file():
         raise FileNotFoundError(
             f"no {INDEX} in {str(path)!r}: not a folder of shards, or its writing was cut off"
         )
-    index = json.loads((path / INDEX).read_text(encoding="utf-8"))
-    if index.get("format_version") not in _READABLE:
+    index = read_whole(path / INDEX, entries=("format_version", "shards", "about"))
+    if index["format_version"] not in _READABLE:
         raise ValueError(
-            f"shards in {str(path)!r} have format version {index.get('format_version')!r}; "
+            f"shards in {str(path)!r} have format version {index['format_version']!r}; "
             f"this nimbus reads {' and '.join(map(str, _READABLE))}. Write them again."
         )
     return ShardFolder(path, tuple(index["shards"]), index["about"])

@@ -16,6 +16,7 @@ from nimbus.core.shards import (
     merged,
     open_shards,
     read_shard,
+    read_whole,
     write_index,
     write_shard,
     write_whole,
@@ -119,7 +120,7 @@ def _begun(folder: Path, about: Mapping[str, Any]) -> _Progress:
         opened = open_shards(folder)
         kept: dict[str, Any] = {"about": opened.about, "n_items": 0, "shards": opened.shards}
     elif (folder / PROGRESS).is_file():
-        kept = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+        kept = read_whole(folder / PROGRESS, entries=("about", "n_items", "shards"))
     else:
         return _Progress(0, ())
     then = kept["about"]

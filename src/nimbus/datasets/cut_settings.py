@@ -28,6 +28,10 @@ class CutSettings:
         ``nimbus-s``.
     min_visible
         A cell of which less than this part lies in a tile is undecided there.
+    once
+        A cell is decided in one tile alone, the one that holds its middle: for tiles of one field
+        of which some are learned from and others judge. Else it is decided in every tile that shows
+        enough of it.
     shard_mb
         A file of planes is closed when it reaches this size.
 
@@ -42,6 +46,7 @@ class CutSettings:
     pixel_size_um: float = 1.0
     scale: ScaleRule = RULE
     min_visible: float = 0.4
+    once: bool = False
     shard_mb: float = 128
 
     def checked(self) -> CutSettings:

@@ -22,9 +22,7 @@ def shading(
 ) -> NDArray[np.float32]:
     """Gain of each pixel: uneven over the field, and different for each field."""
     overall = float(np.exp(jitter * rng.standard_normal()))
-    if strength == 0:
-        return np.full(shape, overall, dtype=np.float32)
-    wave = smooth_noise(shape, max(shape) / 3, rng)
+    wave = smooth_noise(shape, max(shape) / 3, rng)  # also of strength 0: seams are drawn next
     return np.asarray(overall * np.exp(strength * wave), dtype=np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.tiles import rounded_up
-from nimbus.data.elements import channel_names
+from nimbus.data.elements import channel_names, require_sdata
 from nimbus.data.layers import layer_names, layer_values
 from nimbus.data.tables import region_rows
 from nimbus.data.targets import Target, find_target
@@ -33,6 +34,7 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
     layer: str = Layers.GOLD,
     rule: ScaleRule,
     pixel_size_um: float,
+    multiple: int = 1,
     judged: float = 0.25,
     table_key: str = "table",
     image_key: str | Mapping[str, str] | None = None,
@@ -43,7 +45,7 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
     random_state: int = 0,
     show_progress_bar: bool = True,
 ) -> dict[str, Path]:
-    """Cut the fields with labelled cells into tiles that do not overlap.
+    """Cut the fields with labelled cells into tiles; of a single field no cell is in two of them.
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         Name of the layer.
     rule, pixel_size_um
         Scale and pixel size of the model.
+    multiple
+        Sides of tiles are multiples of so many pixels, too: what the model takes.
     judged
         Share of the fields with labelled cells of the wanted channels that is held out, at least
         one.
@@ -76,7 +80,8 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         Without table, layer or labelled cell, and for all that
         :func:`nimbus.datasets.write_training_set` refuses.
     """
-    tile_size = rounded_up(round(TILE_UM / pixel_size_um), MULTIPLE)
+    require_sdata(sdata)
+    tile_size = rounded_up(round(TILE_UM / pixel_size_um), lcm(MULTIPLE, multiple))
     require_known("table", [table_key], list(sdata.tables))
     target = find_target(
         sdata,
@@ -100,7 +105,11 @@ def write_finetuning_set(  # noqa: PLR0913 - arguments are handed on
         layer=layer,
         split=split,
         settings=CutSettings(
-            tile_size=tile_size, overlap=0, scale=rule, pixel_size_um=pixel_size_um
+            tile_size=tile_size,
+            overlap=0,
+            scale=rule,
+            pixel_size_um=pixel_size_um,
+            once=split is None,  # tiles of one field are divided: no cell may be in two
         ),
         image_key=image_key,
         labels_key=labels_key,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-from nimbus._check import require_several
+from nimbus._check import listed, require_several
 
 from .platforms import PLATFORMS, VARIANTS
+
+_PLATFORMS = (*PLATFORMS, *VARIANTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class TileSettings:
 
     Raises
     ------
+    ValueError
+        A number below 1, a size that is not above 0, a range that does not rise, or no platform.
     TypeError
         For `platforms` or `without` that are one text.
 
@@ -54,9 +59,20 @@ class TileSettings:
     pixel_size_um: float = 1.0
     zoom: tuple[float, float] = (0.7, 1.4)
     fields_per_shard: int = 50
-    platforms: tuple[str, ...] = (*PLATFORMS, *VARIANTS)
+    platforms: tuple[str, ...] = _PLATFORMS
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_several("platforms", self.platforms)
         require_several("without", self.without)
+        for name in ("n_fields", "n_channels", "tile_size", "tiles_per_side", "fields_per_shard"):
+            if not getattr(self, name) >= 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
+        if not 0 < self.pixel_size_um < inf:
+            raise ValueError(f"pixel_size_um must be above 0, not {self.pixel_size_um!r}")
+        if len(self.zoom) != 2 or not 0 < self.zoom[0] <= self.zoom[1] < inf:
+            raise ValueError(
+                f"zoom must be two numbers above 0, the smaller first, not {self.zoom!r}"
+            )
+        if not self.platforms:
+            raise ValueError(f"platforms must name one at least; there is {listed(_PLATFORMS)}")

@@ -14,6 +14,7 @@ from nimbus._check import listed
 from nimbus._keys import Layers
 from nimbus.core.shards import SOURCES, Source, Tiles
 from nimbus.core.tiles import Tile
+from nimbus.data.elements import require_sdata
 from nimbus.engine.cutting import CutPlan, LabelledField, cut_tiles, plan_blocks
 from nimbus.engine.run import default_jobs
 from nimbus.engine.source import NanRule, require_nan_rule
@@ -100,6 +101,8 @@ def write_training_set(  # noqa: PLR0913 - the public signature
         Values that are no labels, a field of several patients, too few patients for the parts, a
         part without any decided cell, a folder with tiles of other input or settings, and all that
         :func:`nimbus.tl.score` refuses.
+    TypeError
+        For a table alone, or anything else that is neither SpatialData nor a path.
 
     Examples
     --------
@@ -163,7 +166,7 @@ def _write(
     asked: Asked,
 ) -> None:
     """Write the tiles of one part."""
-    plan = CutPlan(settings.tile_size, settings.overlap, settings.min_visible)
+    plan = CutPlan(settings.tile_size, settings.overlap, settings.min_visible, settings.once)
     known = tuple(
         replace(f.field, sources=np.array([sources.index(s) for s in _panel(f)], dtype=np.int32))
         for f in fields
@@ -187,14 +190,18 @@ def _write(
 def _opened(data: DataSet | Mapping[str, DataSet]) -> dict[str, SpatialData]:
     """The data sets by name; stores are opened, not read."""
     if not isinstance(data, Mapping):
-        path = data.path if isinstance(data, SpatialData) else Path(data)
+        path = data if isinstance(data, str | Path) else _object(data).path
         data = {"data" if path is None else Path(path).stem: data}
     if not data:
         raise ValueError("there is no data set to cut; pass an object, or {name: object}")
-    return {
-        str(name): one if isinstance(one, SpatialData) else read_zarr(one)
-        for name, one in data.items()
-    }
+    return {str(name): _object(one) for name, one in data.items()}
+
+
+def _object(data: DataSet) -> SpatialData:
+    if isinstance(data, str | Path):
+        return read_zarr(data)
+    require_sdata(data)
+    return data
 
 
 def _panel(field: GroupedField) -> list[Source]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,11 +54,14 @@ class CutPlan:
         Network pixels that neighbouring tiles share.
     min_visible
         A cell of which less than this part lies in the tile is undecided there.
+    once
+        A cell is decided in one tile alone: the one whose own part (`write`) holds its middle.
     """
 
     tile_size: int
     overlap: int
     min_visible: float
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,18 +98,26 @@ class LabelledField:
 def plan_cuts(shape: tuple[int, int], plan: CutPlan) -> tuple[Tile, ...]:
     """Tiles of one size that cover a grid of `shape`, row by row; the last ones end at its edge.
 
+    What a tile reads lies in several, what it writes (from its corner to the next one) in none
+    else.
+
     Examples
     --------
     >>> plan = CutPlan(tile_size=8, overlap=2, min_visible=0.4)
     >>> [tile.read.x0 for tile in plan_cuts((8, 17), plan)]
     [0, 6, 9]
+    >>> [(tile.write.x0, tile.write.x1) for tile in plan_cuts((8, 17), plan)]
+    [(0, 6), (6, 9), (9, 17)]
     >>> plan_cuts((5, 8), plan)[0].read, plan_cuts((5, 8), plan)[0].write
     (Box(y0=0, y1=8, x0=0, x1=8), Box(y0=0, y1=5, x0=0, x1=8))
     """
     size, step = plan.tile_size, plan.tile_size - plan.overlap
-    rows, columns = ([*range(0, n - size, step), max(n - size, 0)] for n in shape)
-    boxes = [Box(y, y + size, x, x + size) for y in rows for x in columns]
-    return tuple(Tile(index, box.clipped(shape), box) for index, box in enumerate(boxes))
+    starts = ([*range(0, n - size, step), max(n - size, 0)] for n in shape)
+    rows, columns = (pairwise([*own, n]) for own, n in zip(starts, shape, strict=True))
+    return tuple(
+        Tile(index, Box(y, below, x, right), Box(y, y + size, x, x + size))
+        for index, ((y, below), (x, right)) in enumerate(product(rows, columns))
+    )
 
 
 def plan_blocks(shape: tuple[int, int], plan: CutPlan) -> tuple[tuple[Tile, ...], ...]:
@@ -197,11 +209,15 @@ def _seen_cells(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> I
     read = field.source.read_labels(window)
     wide = cell_plane(read, grid, around, origin=window)
     every, counts = np.unique(wide, return_counts=True)
+    middles = _middles(wide, every, around) if plan.once else None
     for tile, inside in zip(tiles, insides, strict=True):
         ids, position = compact_ids(wide[inside.relative_to(around).slices])
         area = np.bincount(position[position >= 0], minlength=ids.size)
         labels = field.labels_of(ids)
-        labels[area < plan.min_visible * counts[np.searchsorted(every, ids)]] = _UNDECIDED
+        place = np.searchsorted(every, ids)
+        labels[area < plan.min_visible * counts[place]] = _UNDECIDED
+        if middles is not None:
+            labels[~_inside(middles[place], tile.write)] = _UNDECIDED
         yield _Seen(
             tile=tile,
             inside=inside,
@@ -210,6 +226,19 @@ def _seen_cells(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> I
             labels=labels,
             kept=(labels != _UNDECIDED).any(axis=0) & (field.source.scales > 0),
         )
+
+
+def _middles(ids: AnyArray, every: AnyArray, window: Box) -> NDArray[np.float64]:
+    """Middle of each cell of `every`, which are the ids in the window: y, x of the grid."""
+    number = np.searchsorted(every, ids).ravel()
+    n_pixels = np.bincount(number)
+    sums = [np.bincount(number, weights=place.ravel()) for place in np.indices(ids.shape)]
+    return np.stack(sums, axis=1) / n_pixels[:, None] + (window.y0, window.x0)
+
+
+def _inside(points: NDArray[np.float64], box: Box) -> BoolArray:
+    low, high = (box.y0, box.x0), (box.y1, box.x1)
+    return np.asarray(np.all((points >= low) & (points < high), axis=1))
 
 
 def _network_input(

@@ -8,6 +8,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from nimbus._check import listed
 from nimbus.core.scalerule import ScaleRule
 
@@ -116,7 +118,7 @@ class ModelCard:
     @property
     def multiple(self) -> int:
         """Height and width of the input, and tile origins, must be multiples of this."""
-        return self.patch * int(2 ** (self.depth - 1))
+        return multiple_of(self)
 
     @property
     def halo(self) -> int:
@@ -128,8 +130,14 @@ class ModelCard:
         return 6 * self.multiple
 
     def to_json(self) -> str:
-        """The card as text."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """The card as text; numbers of NumPy among the metrics are plain ones there.
+
+        Raises
+        ------
+        CardError
+            Metrics that JSON does not know.
+        """
+        return json.dumps(asdict(self), indent=2, default=_plain) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "card") -> ModelCard:
@@ -181,9 +189,30 @@ def architecture(of: object) -> dict[str, Any]:
     return {name: getattr(of, name) for name in ARCHITECTURE}
 
 
+def multiple_of(of: object) -> int:
+    """Sides of the planes of a card, a network or settings of a training are multiples of this.
+
+    Examples
+    --------
+    >>> multiple_of(
+    ...     ModelCard(name="x", depth=3, root_filters=4, pixel_size_um=1, scale=ScaleRule(0.9))
+    ... )
+    4
+    """
+    made = architecture(of)
+    return int(made["patch"] * 2 ** (made["depth"] - 1))
+
+
 def with_hash(card: ModelCard, sha256: str) -> ModelCard:
     """`card` for the weights file of this hash."""
     return replace(card, sha256=sha256)
+
+
+def _plain(value: object) -> object:
+    """What JSON does not know, as a value that it does."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise CardError(f"metrics hold a {type(value).__name__}; numbers, text and lists are known")
 
 
 def _check_types(card: ModelCard) -> None:

@@ -9,6 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from nimbus._durable import write_together
+
 from .card import ModelCard, architecture, read_card, with_hash
 from .published import published_card, read_published
 from .state import COUNTER, CheckpointError, State, require_hash, require_state, sha256_of
@@ -24,7 +26,7 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     Parameters
     ----------
     path
-        Ends in ``.safetensors``. Existing files are replaced.
+        Ends in ``.safetensors``. Existing files are replaced, once both new ones are on disk.
     net
         Its architecture must be that of `card`.
     card
@@ -39,6 +41,8 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     CheckpointError
         Another ending; a network of another architecture than the card says; weights that are not
         finite.
+    CardError
+        Metrics that JSON does not know.
 
     Examples
     --------
@@ -67,9 +71,8 @@ def save_checkpoint(path: str | Path, net: UNet, card: ModelCard) -> ModelCard:
     data = save(
         state, metadata={EXPONENT: repr(float(net.exponent))} if net.exponent != 1 else None
     )
-    path.write_bytes(data)
     card = with_hash(card, hashlib.sha256(data).hexdigest())
-    path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
+    write_together({path: data, path.with_suffix(".json"): card.to_json().encode("utf-8")})
     return card
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nimbus._optional import required_module
 
-from .card import ModelCard
+from .card import CardError, ModelCard
 from .fold import FoldedBlock, FoldedUNet
 from .unet import IN_PLANES, UNet
 
@@ -100,13 +100,21 @@ def read_onnx_card(path: str | Path) -> ModelCard:
 
     Raises
     ------
+    FileNotFoundError
+        No such file.
     CardError
-        There is none, or one that is refused.
+        No ONNX file, or a damaged one; no card, or one that is refused.
     """
     onnx = required_module("onnx", extra="onnx")
-    model = onnx.load(path, load_external_data=False)
+    protobuf = required_module("google.protobuf.message", extra="onnx")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except protobuf.DecodeError as error:
+        raise CardError(f"{path}: damaged, or not an ONNX file ({error})") from error
     entries = {entry.key: entry.value for entry in model.metadata_props}
-    return ModelCard.from_json(entries.get(CARD_KEY, ""), where=str(path))
+    if CARD_KEY not in entries:
+        raise CardError(f"{path}: holds no card of nimbus; nimbus export writes one")
+    return ModelCard.from_json(entries[CARD_KEY], where=str(path))
 
 
 def onnx_difference(path: str | Path, net: UNet, card: ModelCard) -> float:

@@ -16,7 +16,7 @@ from torch import nn
 
 from nimbus._check import listed
 from nimbus.core.shards import ShardFolder
-from nimbus.model.card import architecture
+from nimbus.model.card import ARCHITECTURE, architecture, multiple_of
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings
@@ -32,6 +32,14 @@ def fresh_network(settings: FitSettings, device: torch.device) -> UNet:
         net = UNet(**architecture(settings))
     net.to(device=device)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def averaged_network(state: TrainingState) -> UNet:
+    """The network of a checkpoint, with the averaged weights."""
+    made = {name: state.settings[name] for name in ARCHITECTURE if name in state.settings}
+    net = fresh_network(FitSettings(**made), torch.device("cpu"))
+    net.load_state_dict(dict(state.average))
+    return net
 
 
 def train_mode(net: nn.Module, *, freeze_batch_norm: bool) -> None:
@@ -64,6 +72,46 @@ def require_finite(logits: torch.Tensor, *, step: int) -> None:
         raise FloatingPointError(
             f"at step {step} the network gives values that are not finite; take a smaller "
             "learning_rate, or precision 'float32' if it was 'float16'"
+        )
+
+
+def require_networks(
+    settings: FitSettings, *, start: UNet | None, teachers: Sequence[UNet]
+) -> None:
+    """Raise ``ValueError`` for networks that do not go with the settings of a training.
+
+    That is a teacher without settings that say how cells are taught, or the other way round; a
+    start of another architecture than the settings say.
+    """
+    if bool(teachers) != (settings.taught is not None):
+        raise ValueError(
+            "fit needs a teacher and settings.taught, or neither; given is "
+            + ("a teacher alone" if teachers else "settings.taught alone")
+        )
+    if start is not None and architecture(start) != architecture(settings):
+        raise ValueError(
+            f"the network to start with has {architecture(start)}, the settings say "
+            f"{architecture(settings)}"
+        )
+
+
+def require_tile_size(shape: tuple[int, ...], of: object) -> None:
+    """Raise ``ValueError`` for tiles that the network of a card or of settings cannot take.
+
+    Examples
+    --------
+    >>> require_tile_size((48, 48), FitSettings(depth=5))
+    >>> require_tile_size((48, 48), FitSettings(depth=6))
+    Traceback (most recent call last):
+    ValueError: a network of depth 6 and patch 1 takes tiles whose sides are multiples of 32 pixels,
+        not 48 x 48; write them again with another tile_size
+    """
+    multiple, made = multiple_of(of), architecture(of)
+    if any(side % multiple for side in shape):
+        raise ValueError(
+            f"a network of depth {made['depth']} and patch {made['patch']} takes tiles whose sides "
+            f"are multiples of {multiple} pixels, not {' x '.join(map(str, shape))}; write them "
+            "again with another tile_size"
         )
 
 

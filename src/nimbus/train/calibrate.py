@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nimbus.model.card import Aggregate
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
@@ -51,10 +52,11 @@ def calibrate(
     device: str = "cpu",
     augment: AugmentSettings | None = None,
     largest_share: float = 1.0,
+    aggregate: Aggregate = "interior",
 ) -> Calibration:
     """Slope and intercept that make the cells' scores the best probabilities.
 
-    They minimise the binary cross-entropy of each cell's mean probability over its interior.
+    They minimise the binary cross-entropy of each cell's mean probability, which is its score.
 
     Parameters
     ----------
@@ -72,10 +74,18 @@ def calibrate(
     largest_share
         Samples of which more of the cells are positive are left out: where stains of all cells are
         more frequent than in a user's panel, they make doubtful cells of other channels positive.
+    aggregate
+        Pixels that a score averages: the ``"interior"``, or the whole ``"cell"``; as in the card
+        of the model.
 
     Returns
     -------
     Slope and intercept, for :func:`folded`.
+
+    Raises
+    ------
+    ValueError
+        Without tiles.
 
     Examples
     --------
@@ -92,11 +102,15 @@ def calibrate(
     >>> round(first.slope / second.slope, 1)  # what was made 3 times as sure is taken back
     3.0
     """
+    if len(sampler) == 0:
+        raise ValueError("there are no tiles to calibrate on; hold some out")
     batches = (b.to(device) for b in sampler.in_order(size=BATCH, every=every))
     if augment is not None:
         batches = (_changed(b, augment, number) for number, b in enumerate(batches))
     with torch.no_grad():
-        pixels = [_pixels(net, _without_common(batch, largest_share)) for batch in batches]
+        pixels = [
+            _pixels(net, _without_common(batch, largest_share), aggregate) for batch in batches
+        ]
     values = torch.tensor([0.0, 0.0], device=device, requires_grad=True)
     optimizer = torch.optim.LBFGS([values], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -145,7 +159,7 @@ def folded(net: UNet, calibration: Calibration) -> UNet:
 
 @dataclass(frozen=True, slots=True)
 class _Pixels:
-    """Interior pixels of the decided cells of a batch."""
+    """Pixels of the decided cells of a batch that scores average."""
 
     logit: Tensor
     cell: Tensor
@@ -165,15 +179,16 @@ def _without_common(batch: Batch, largest_share: float) -> Batch:
     return replace(batch, labels=batch.labels.where(kept[:, None], UNDECIDED))
 
 
-def _pixels(net: UNet, batch: Batch) -> _Pixels:
+def _pixels(net: UNet, batch: Batch, aggregate: Aggregate) -> _Pixels:
     logit = net(torch.stack([batch.planes, batch.masks], dim=1))[:, 0]
     n, n_columns = batch.labels.shape
-    has_interior = torch.isfinite(cell_means(logit, batch.masks, batch.ids, n_columns))
-    used = F.pad((batch.labels != UNDECIDED) & has_interior, (1, 0), value=False)
+    weights = batch.masks if aggregate == "interior" else torch.ones_like(batch.masks)
+    has_pixels = torch.isfinite(cell_means(logit, weights, batch.ids, n_columns))
+    used = F.pad((batch.labels != UNDECIDED) & has_pixels, (1, 0), value=False)
     number = torch.cumsum(used.reshape(-1), dim=0) - 1
     offset = torch.arange(n, device=logit.device)[:, None, None] * (n_columns + 1)
     where = batch.ids + offset
-    kept = used.reshape(-1)[where] & (batch.masks > 0)
+    kept = used.reshape(-1)[where] & (weights > 0)
     cell = number[where[kept]]
     truth = batch.labels[used[:, 1:]].to(logit.dtype)
     area = torch.bincount(cell, minlength=len(truth)).to(logit.dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +13,15 @@ import numpy as np
 
 from nimbus._keys import Layers
 from nimbus._optional import required_module
-from nimbus.core.shards import INDEX, open_shards
+from nimbus.core.shards import INDEX, ShardFolder, open_shards
 from nimbus.model.card import ModelCard
 from nimbus.model.checkpoint import save_checkpoint
 from nimbus.model.device import choose_device
 from nimbus.model.load import LoadedModel, load_model
 
+from .advice import warn_of_other_input, warn_of_outcome, warn_of_shared_cells
 from .augment import AugmentSettings
+from .begin import require_tile_size
 from .holdout import Parts, held_out, labelled
 from .loss import UNDECIDED
 from .samples import TileSampler
@@ -93,8 +94,8 @@ def finetune(  # noqa: PLR0913 - the public signature
     ----------
     data
         A SpatialData object whose table has `truth_layer`; or a folder of tiles of
-        :func:`nimbus.datasets.write_training_set`, or several: with ``train`` and ``validation``
-        in it the second is held out.
+        :func:`nimbus.datasets.write_training_set`, cut at the model's pixel size and scale, or
+        several: with ``train`` and ``validation`` in it the second is held out.
     out
         Folder for the new model; one of its name there is replaced.
     truth_layer
@@ -120,9 +121,10 @@ def finetune(  # noqa: PLR0913 - the public signature
     Warns
     -----
     UserWarning
-        Where no step was better than the start: its weights are kept, under the new name. Where a
-        measure (AUROC, average precision, F1 at 0.5) of the held-out cells fell although their
-        cross-entropy got better.
+        Where tiles have another pixel size or scale than the model scores with, or some are held
+        out of folders in which a cell may be labelled in several tiles. Where no step was better
+        than the start: its weights are kept, under the new name. Where a measure (AUROC, average
+        precision, F1 at 0.5) of the held-out cells fell although their cross-entropy got better.
 
     Raises
     ------
@@ -130,9 +132,10 @@ def finetune(  # noqa: PLR0913 - the public signature
         If the network diverges: the learning rate is too large.
     ValueError
         A device that is not on this machine, fewer than two labelled cells, labels of one class
-        alone, and all that loading the model or cutting tiles refuses.
+        alone, tiles whose size does not fit the model, and all that loading it or cutting tiles
+        refuses.
     TypeError
-        For arguments of `where` that do not exist, or with tiles.
+        For arguments of `where` that do not exist, or with tiles; for a table alone.
 
     Examples
     --------
@@ -158,14 +161,18 @@ def finetune(  # noqa: PLR0913 - the public signature
         if isinstance(data, str | Path | Sequence):
             if where:
                 raise TypeError(f"{sorted(where)} belong to SpatialData, not to folders of tiles")
-            parts = _parts([data] if isinstance(data, str | Path) else list(data), wanted)
+            opened = _opened([data] if isinstance(data, str | Path) else list(data))
+            warn_of_other_input([*opened.learn, *opened.judge], parent.card)
         else:
             where |= {"layer": truth_layer, "show_progress_bar": show_progress_bar}
-            parts = _parts(_cut(data, Path(folder), parent.card, wanted, where), wanted)
+            opened = _opened(_cut(data, Path(folder), parent.card, wanted, where))
+        parts = _parts(opened, wanted)
+        warn_of_shared_cells(opened.learn, parts)
+        require_tile_size(parts.learn.shards[0].planes.shape[1:], parent.card)
         _require_both_classes(parts)
         changes = augment if augment is not None else GENTLE
         best = learned(parent, parts, wanted, changes, device, show_progress_bar)
-    _warn(best)
+    warn_of_outcome(best)
     path = tuned_path(out, parent.card.name, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     net = copy.deepcopy(parent.net)
@@ -193,6 +200,7 @@ def _cut(
         folder,
         rule=card.scale,
         pixel_size_um=card.pixel_size_um,
+        multiple=card.multiple,
         judged=settings.judged,
         random_state=settings.seed,
         **where,
@@ -200,8 +208,15 @@ def _cut(
     return [folder]
 
 
-def _parts(given: Sequence[str | Path], settings: FinetuneSettings) -> Parts:
-    """What is learned from and what judges: given as folders, or drawn."""
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """Opened folders of tiles; without any to judge by, some tiles are held out."""
+
+    learn: tuple[ShardFolder, ...]
+    judge: tuple[ShardFolder, ...]
+
+
+def _opened(given: Sequence[str | Path]) -> _Folders:
     learn: list[Path] = []
     judge: list[Path] = []
     for folder in map(Path, given):
@@ -209,10 +224,14 @@ def _parts(given: Sequence[str | Path], settings: FinetuneSettings) -> Parts:
         learn.append(folder / LEARN if is_split else folder)
         if is_split and (folder / JUDGE / INDEX).is_file():
             judge.append(folder / JUDGE)
-    tiles = labelled([open_shards(folder) for folder in learn])
-    if judge:
-        judging = labelled([open_shards(folder) for folder in judge])
-        return Parts(TileSampler([tiles]), TileSampler([judging]), "field")
+    return _Folders(tuple(map(open_shards, learn)), tuple(map(open_shards, judge)))
+
+
+def _parts(folders: _Folders, settings: FinetuneSettings) -> Parts:
+    """What is learned from and what judges: given as folders, or drawn."""
+    tiles = labelled(folders.learn)
+    if folders.judge:
+        return Parts(TileSampler([tiles]), TileSampler([labelled(folders.judge)]), "field")
     return held_out(tiles, part=settings.judged, rng=np.random.default_rng([settings.seed, 2]))
 
 
@@ -222,28 +241,6 @@ def _require_both_classes(parts: Parts) -> None:
         raise ValueError(
             "fine-tuning needs positive (1) and negative (0) labels; there are "
             f"{positive} positive and {negative} negative ones. Label cells of the other class too"
-        )
-
-
-def _warn(best: Best) -> None:
-    if best.step == 0:
-        warnings.warn(
-            f"fine-tuning made the scores of the {best.before['cells']:.0f} held-out cells no "
-            "better; the weights of the start are kept. Label more cells, or more different ones.",
-            UserWarning,
-            stacklevel=3,
-        )
-    fallen = [
-        f"{name} {best.before[name]:.3f} to {best.after[name]:.3f}"
-        for name in ("auroc", "average_precision", "f1_at_0.5")
-        if best.after[name] < best.before[name]
-    ]
-    if fallen:
-        warnings.warn(
-            "fine-tuning made the cross-entropy of the held-out cells better and "
-            f"other measures worse: {', '.join(fallen)}",
-            UserWarning,
-            stacklevel=3,
         )
 
 

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from nimbus.core.shards import Source
-from nimbus.model.card import architecture
 from nimbus.model.unet import UNet
 
 from .average import Weights, weights_of
-from .begin import fresh_network, parameter_groups, train_mode
+from .begin import fresh_network, parameter_groups, require_networks, train_mode
 from .checkpoint import TrainingState
 from .robust import trusted_sources
 from .selection import LossHistory, no_history
@@ -103,18 +102,9 @@ def new_learner(
         A teacher without settings that say how cells are taught, or the other way round; a start
         of another architecture than the settings say.
     """
-    if bool(teachers) != (settings.taught is not None):
-        raise ValueError(
-            "fit needs a teacher and settings.taught, or neither; given is "
-            + ("a teacher alone" if teachers else "settings.taught alone")
-        )
+    require_networks(settings, start=start, teachers=teachers)
     net, judge = (fresh_network(settings, world.device) for _ in range(2))
     if start is not None:
-        if architecture(start) != architecture(settings):
-            raise ValueError(
-                f"the network to start with has {architecture(start)}, the settings say "
-                f"{architecture(settings)}"
-            )
         net.load_state_dict(start.state_dict())
     half = training_dtype(settings.precision, world.device) == torch.float16
     robust = settings.robust

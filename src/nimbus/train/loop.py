@@ -19,7 +19,7 @@ from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import averaged, decay_at
-from .begin import generator_at, recipe, require_finite, state_to_resume
+from .begin import generator_at, recipe, require_finite, require_tile_size, state_to_resume
 from .bootstrap import bootstrapped
 from .checkpoint import save_state
 from .learner import Learner, new_learner
@@ -102,8 +102,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         If the network diverges; the last checkpoint stays.
     ValueError
         If the checkpoint was made with other settings, tiles, shares or networks, tiles of several
-        folders differ in size, a trusted data set does not exist, or there is a teacher without
-        ``settings.taught``, or the other way round.
+        folders differ in size or do not fit the network, there are none, a trusted data set does
+        not exist, or there is a teacher without ``settings.taught``, or the other way round.
 
     Examples
     --------
@@ -123,6 +123,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     folders = [shards] if isinstance(shards, str | Path) else list(shards)
     opened = [open_shards(folder) for folder in folders]
     train, held_out = split(opened, held_out=wanted.held_out, shares=shares)
+    require_tile_size(train.shards[0].planes.shape[1:], wanted)
     checkpoint = Path(out) / CHECKPOINT
     decides = recipe(wanted, changes, opened, shares=shares, start=start, teachers=teachers)
     first = state_to_resume(checkpoint, decides, resume=resume)

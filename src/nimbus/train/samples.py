@@ -173,9 +173,11 @@ def split(
     Raises
     ------
     ValueError
-        When nothing would be left to learn from, for shares that do not fit the folders, or for
-        folders with tiles of several sizes.
+        Without a folder, when nothing would be left to learn from, for shares that do not fit the
+        folders, or for folders with tiles of several sizes.
     """
+    if not folders:
+        raise ValueError("there is no folder of tiles to learn from; give one at least")
     _check_shares(shares, folders)
     kept: list[Tiles] = []
     left_out: list[Tiles] = []

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nimbus.model.card import architecture
+from nimbus.model.card import architecture, multiple_of
 from nimbus.model.unet import UNet
 
 from .loss import UNDECIDED, cell_means
@@ -137,7 +137,7 @@ def enlarged(batch: Batch, finer: float, teacher: UNet) -> Batch:
     The side is the nearest that the teacher can take. Masks are drawn as in scoring
     (:func:`nimbus.core.masks.mask_plane`), of the cells of the tile.
     """
-    unit = teacher.patch * 2 ** (teacher.depth - 1)
+    unit = multiple_of(teacher)
     height, width = (unit * max(1, round(side * finer / unit)) for side in batch.ids.shape[1:])
     if (height, width) == batch.ids.shape[1:]:
         return batch
