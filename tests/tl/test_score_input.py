@@ -257,6 +257,48 @@ class TestGeometry:
         assert np.isfinite(got.layers["nimbus"]).all()
         assert np.isfinite(got.X).all()
 
+    @staticmethod
+    def cropped(first_row, first_column, *, factors):
+        """80 rows and 96 columns of a field with as many levels as `factors`, and one more."""
+        labels = draw_labels((128, 152), n_cells=90, seed=4)
+        placed = {"um": Scale([0.25, 0.25], axes=("x", "y"))}
+        image = Image2DModel.parse(
+            draw_image(labels, n_channels=1, seed=4).astype(np.float32),
+            dims=("c", "y", "x"),
+            c_coords=["m0"],
+            scale_factors=factors,
+            transformations=placed,
+        )
+        cells = Labels2DModel.parse(labels, dims=("y", "x"), transformations=placed)
+        return spatialdata.bounding_box_query(
+            SpatialData(images={"a_image": image}, labels={"a_labels": cells}),
+            axes=("y", "x"),
+            min_coordinate=[first_row / 4, first_column / 4],
+            max_coordinate=[(first_row + 80) / 4, (first_column + 96) / 4],
+            target_coordinate_system="um",
+        )
+
+    @pytest.mark.parametrize(
+        ("first_row", "first_column", "level"),
+        [(8, 12, "scale2"), (10, 12, "scale1"), (9, 12, "scale0"), (21, 33, "scale0")],
+    )
+    def test_of_a_crop_the_coarsest_level_that_begins_where_it_does_is_read(
+        self, first_row, first_column, level
+    ):
+        crop = self.cropped(first_row, first_column, factors=[2, 2])
+        plain = self.cropped(first_row, first_column, factors=None)
+        scales = {"m0": 300.0}
+        table, expected = (scores_of(one, scales=scales) for one in (crop, plain))
+        assert table.uns["nimbus"]["fields"]["level"].tolist() == [level]
+        np.testing.assert_allclose(
+            table.layers["nimbus"], expected.layers["nimbus"], atol=0.03, rtol=0
+        )
+
+    def test_a_wanted_level_that_does_not_lie_on_the_crop_is_refused(self):
+        crop = self.cropped(9, 12, factors=[2, 2])
+        with pytest.raises(ValueError, match=r"level 'scale1' has \(41, 48\).*\(80, 96\).*scale="):
+            scores_of(crop, scale="scale1")
+
     def test_an_unknown_pixel_size_is_refused_with_the_way_to_give_it(self):
         sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         with pytest.raises(

@@ -17,7 +17,8 @@ from nimbus._check import listed
 from nimbus._keys import MICROMETER, Attrs
 from nimbus.core.grid import Axis, Grid
 
-from .elements import element_array, element_level
+from .elements import element_array
+from .levels import image_level, level_shrink
 
 _TOLERANCE = 1e-3
 """Scales and shifts are whole numbers up to this."""
@@ -170,47 +171,11 @@ def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float 
     return size
 
 
-def image_level(
-    image: DataArray | DataTree,
-    scale: str | None,
-    size_um: float,
-    model_pixel_size_um: float,
-) -> tuple[str | None, float]:
-    """Level to read and how many finest pixels one of its pixels spans.
-
-    Without a wish it is the coarsest level that is still at least as fine as the model's.
-    """
-    if not isinstance(image, DataTree):
-        element_level(image, scale)  # refuses a level that is not there
-        return None, 1.0
-    if scale is not None:
-        element_level(image, scale)
-        return scale, _shrink(image, scale)
-    fine = [
-        (shrink, name)
-        for name in image.children
-        if size_um * (shrink := _shrink(image, name)) <= model_pixel_size_um * (1 + _TOLERANCE)
-    ]
-    shrink, name = max(fine, default=(1.0, "scale0"))
-    return name, shrink
-
-
 def network_to_world(image: DataArray | DataTree, placement: Placement) -> NDArray[np.float64]:
     """Affine ``(3, 3)`` from network pixels (x, y) to the coordinate system."""
-    shrink = _shrink(image, placement.scale) if isinstance(image, DataTree) else 1.0
+    shrink = level_shrink(image, placement.scale)
     side = np.array([placement.grid.x.factor, placement.grid.y.factor, 1 / shrink]) * shrink
     return _affine(image, placement.coordinate_system) @ np.diag(side)
-
-
-def _shrink(image: DataTree, scale: str | None) -> float:
-    finest, level = element_array(image).shape[1:], element_array(image, scale).shape[1:]
-    ratios = [fine / coarse for fine, coarse in zip(finest, level, strict=True)]
-    whole = round(max(ratios))
-    if all(abs(fine - whole * coarse) < whole for fine, coarse in zip(finest, level, strict=True)):
-        return float(whole)
-    if abs(ratios[0] - ratios[1]) > _TOLERANCE * ratios[0]:
-        raise ValueError(f"level {scale!r} shrinks y by {ratios[0]:g} but x by {ratios[1]:g}")
-    return float(ratios[0])
 
 
 def known_pixel_size_um(sdata: SpatialData, image_key: str, system: str) -> float | None:

@@ -75,7 +75,8 @@ def score(  # noqa: PLR0913 - the public signature
     channels
         Channels to score; ``None`` takes all, or those that the table has a column for.
     scale
-        Level of a multiscale image; ``None`` takes the coarsest that is fine enough.
+        Level of a multiscale image; ``None`` takes the coarsest that is fine enough and, of an
+        image that was cropped, begins where the finest does.
     coordinate_system
         Where image and labels meet; ``None`` takes one they share.
     model
