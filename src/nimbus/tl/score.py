@@ -135,7 +135,7 @@ def score(  # noqa: PLR0913 - the public signature
         it has, if the same model made them with the same `tta`, `aggregate` and `precision`; else
         they are dropped, with a warning before the work.
     ``layers["nimbus_std"]``
-        With ``uncertainty=True``.
+        With ``uncertainty=True``. Without it a layer that exists becomes NaN for what is scored.
     ``var["nimbus_scale"]``, ``uns["nimbus"]``
         All that repeats the result.
 
