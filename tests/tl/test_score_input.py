@@ -8,7 +8,14 @@ import pytest
 import spatialdata
 from spatialdata import SpatialData
 from spatialdata.models import Image2DModel, Labels2DModel, Labels3DModel
-from spatialdata.transformations import Identity, Scale, Translation, set_transformation
+from spatialdata.transformations import (
+    Affine,
+    Identity,
+    Scale,
+    Sequence,
+    Translation,
+    set_transformation,
+)
 
 import nimbus
 from nimbus.data.fields import Field, build_sdata
@@ -256,6 +263,20 @@ class TestGeometry:
         np.testing.assert_allclose(got.obsm["spatial"], expected.obsm["spatial"])
         assert np.isfinite(got.layers["nimbus"]).all()
         assert np.isfinite(got.X).all()
+
+    def test_labels_that_a_small_turn_moves_off_the_cells_are_refused(self):
+        labels = np.zeros((1000, 20), dtype=np.int32)
+        labels[990:996, 5:12] = 1
+        sdata = one_field(np.ones((1, 1000, 20)), labels)
+        far, near = (np.array([[1, slope, 0], [0, 1, 0], [0, 0, 1]]) for slope in (9e-4, 4e-4))
+        own = Scale([0.5, 0.5], axes=("x", "y"))
+        for matrix in (near, far):
+            turned = Affine(matrix, input_axes=("x", "y"), output_axes=("x", "y"))
+            set_transformation(sdata["a_labels"], Sequence([turned, own]), "a")
+            if matrix is near:  # less than half a pixel at the far end
+                assert scores_of(sdata).n_obs == 1
+        with pytest.raises(ValueError, match=r"do not lie pixel on pixel.*\[1\.0, 0\.0009"):
+            scores_of(sdata)
 
     @staticmethod
     def cropped(first_row, first_column, *, factors):

@@ -23,6 +23,9 @@ from .levels import image_level, level_shrink
 _TOLERANCE = 1e-3
 """Scales and shifts are whole numbers up to this."""
 
+_DRIFT_PX = 0.5
+"""How far a turn may move the last labels of a row or column, in image pixels."""
+
 _USUAL_UM = (0.1, 4.0)
 """Pixel sizes outside this range are probably a mistake of unit."""
 
@@ -92,8 +95,9 @@ def place_field(
     system = common_system(image, labels, coordinate_system, names=(image_key, labels_key))
     size_um = pixel_size_um(sdata, image_key, system, pixel_size)
     level, shrink = image_level(image, scale, size_um, model_pixel_size_um)
-    relation = _whole_relation(_labels_to_image(image, labels, system), (image_key, labels_key))
     extents = element_array(image).shape[1:], element_array(labels).shape
+    between = _labels_to_image(image, labels, system)
+    relation = _whole_relation(between, extents[1], names=(image_key, labels_key))
     _check_extents(extents, relation, names=(image_key, labels_key))
     read = element_array(image, level).shape[1:]
     factor = model_pixel_size_um / (size_um * shrink)
@@ -245,7 +249,7 @@ def _labels_to_image(
 
 
 def _whole_relation(
-    matrix: NDArray[np.float64], names: tuple[str, str]
+    matrix: NDArray[np.float64], shape: tuple[int, ...], *, names: tuple[str, str]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Size and start of label pixels in image pixels, for y and x; whole numbers or one over."""
     relation = []
@@ -253,14 +257,16 @@ def _whole_relation(
         size, start = matrix[k, k], matrix[k, 2]
         whole = round(size) if size >= 1 else 1 / max(1, round(1 / size)) if size > 0 else 0
         shift = round(start / min(whole, 1)) * min(whole, 1) if whole else 0
+        turn = abs(matrix[k, 1 - k])
         if (
-            abs(matrix[k, 1 - k]) > _TOLERANCE
+            turn > _TOLERANCE
+            or turn * shape[k] > _DRIFT_PX
             or abs(size - whole) > _TOLERANCE * size
             or (abs(start - shift) > _TOLERANCE * max(1, abs(start)) or not whole)
         ):
             raise ValueError(
                 f"labels {names[1]!r} and image {names[0]!r} do not lie pixel on pixel: the affine "
-                f"from label to image pixels is {matrix.round(4).tolist()}; nimbus takes a whole "
+                f"from label to image pixels is {matrix.round(6).tolist()}; nimbus takes a whole "
                 "scale and a shift by whole pixels: resample the labels (nearest neighbour) first"
             )
         relation.append((float(whole), float(shift)))
