@@ -174,7 +174,7 @@ def strata(table: AnnData, region_key: str | None) -> NDArray[np.int64]:
     found = [name for name in (region_key, own, Obs.REGION, "fov") if name in columns]
     if not found:
         return np.zeros(table.n_obs, dtype=np.int64)
-    codes, _ = pd.factorize(table.obs[found[0]], use_na_sentinel=False)
+    codes, _ = pd.factorize(column_of(table.obs, found[0]), use_na_sentinel=False)
     numbers: NDArray[np.int64] = codes.astype(np.int64)
     return numbers
 
