@@ -323,3 +323,6 @@ def test_a_marker_that_is_not_there_is_told_with_the_option_that_helps(nimbus, t
     assert "did you mean 'CD20'" in result.stderr
     assert "--exclude-markers" in result.stderr
     assert "does not exist" in nimbus("annotate", tmp_path / "no.zarr", tmp_path / "a.csv").stderr
+    told = nimbus("cluster", "s3://bucket/cohort.zarr").stderr
+    assert "URLs are read by nimbus score and" in told
+    assert told.count("\n") == 1

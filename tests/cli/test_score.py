@@ -303,6 +303,8 @@ def test_warnings_are_one_line_each(nimbus, tmp_path, weights):
         (["{store}", "--model", "nimbus-xl"], "model 'nimbus-xl' does not exist"),
         (["{store}", "--model", "none.safetensors"], "none.safetensors"),
         (["{store}", "--images", "here"], "a store and --images were given"),
+        (["{store}", "--fovs", "a"], "--fovs names fields of --images; of a store --labels-key"),
+        (["s3://b/c.zarr", "--table", "a.csv", "--save-maps"], "--save-maps has no place"),
         (["{store}", "--table", "scores.xlsx"], "must end in one of .csv, .parquet, .h5ad"),
         (["{store}", "--table", "no/such/folder/scores.csv"], "does not exist"),
         (["{store}", "--scales", "m0"], "--scales 'm0' is not understood"),

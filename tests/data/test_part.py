@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from spatialdata import SpatialData
+from spatialdata import SpatialData, bounding_box_query
 from spatialdata.models import Image2DModel, Labels2DModel
 from spatialdata.transformations import Affine, Identity, Scale, Sequence, Translation
 
@@ -78,6 +78,30 @@ def test_of_a_multiscale_image_the_coarsest_level_that_is_fine_enough_is_read():
     part = part_of(sdata, max_pixels=10, channels=(0,))
     assert part.step == 8
     assert part.labels.shape == part.channels.shape[1:] == (4, 6)
+
+
+@pytest.mark.parametrize("first", [0, 3, 4])
+def test_of_a_crop_image_and_labels_stay_on_each_other(first):
+    rows = np.repeat(np.arange(1, 65), 64).reshape(64, 64)
+    sdata = SpatialData(
+        images={
+            "a_image": Image2DModel.parse(
+                rows[None].astype(np.float32), dims=("c", "y", "x"), scale_factors=[2, 2]
+            )
+        },
+        labels={"a_labels": Labels2DModel.parse(rows, scale_factors=[2, 2])},
+    )
+    crop = bounding_box_query(
+        sdata,
+        axes=("y", "x"),
+        min_coordinate=[first, 0],
+        max_coordinate=[63, 60],
+        target_coordinate_system="global",
+    )
+    part = part_of(crop, max_pixels=15, channels=(0,))
+    middle = first + 0.5 + (np.arange(part.labels.shape[0]) + 0.5) * part.step
+    np.testing.assert_allclose(part.channels[0, :, 0], middle, atol=0.01)
+    np.testing.assert_allclose(part.labels[:, 0], middle, atol=part.step / 2)
 
 
 def test_only_the_chunks_within_the_limits_are_computed():

@@ -111,6 +111,29 @@ def test_the_command_writes_the_scores_of_a_url_to_a_file(bucket, tmp_path, monk
     )
 
 
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A user whom no environment, file or machine gives credentials of S3."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_without_credentials_the_error_tells_how_to_give_them(nobody):
+    with pytest.raises(PermissionError, match=r"s3://slides/a.zarr may not be read.*'anon': True"):
+        nimbus.io.read_store("s3://slides/a.zarr")
+
+
+def test_a_server_that_is_not_there_is_told(nobody):
+    options = {"endpoint_url": "http://127.0.0.1:9", "key": "a", "secret": "b"}
+    options["config_kwargs"] = {"retries": {"max_attempts": 0}}
+    with pytest.raises(ConnectionError, match=r"s3://slides/a.zarr cannot be reached"):
+        nimbus.io.read_store("s3://slides/a.zarr", storage_options=options)
+
+
 def test_what_is_not_there_is_told(bucket):
     _, _, options = bucket
     with pytest.raises(FileNotFoundError, match="no SpatialData store at s3://slides/nothing"):

@@ -167,6 +167,19 @@ class TestWhatIsDropped:
         with pytest.warns(UserWarning, match=r"uns\['nimbus'\] does not tell how"):
             nimbus.tl.score(sdata, labels_key="b_labels", **QUIET)
 
+    @pytest.mark.parametrize("options", [{"model": darker}, {"channels": "m1", "tta": True}])
+    def test_the_spread_of_scores_that_are_replaced(self, tmp_path, options):
+        scored(tta=True, uncertainty=True).write(tmp_path / "s.zarr")
+        sdata = spatialdata.read_zarr(tmp_path / "s.zarr")
+        before = sdata.tables["table"].layers["nimbus_std"].copy()
+        nimbus.tl.score(sdata, write=True, **QUIET | options)
+        expected = np.full_like(before, np.nan)
+        if "channels" in options:  # the other marker keeps its scores and their spread
+            expected[:, 0] = before[:, 0]
+        for one in (sdata, spatialdata.read_zarr(tmp_path / "s.zarr")):
+            np.testing.assert_array_equal(one.tables["table"].layers["nimbus_std"], expected)
+        assert np.isfinite(before).all()
+
     def test_nothing_is_told_where_all_is_measured_again(self, recwarn):
         sdata = scored()
         nimbus.tl.score(sdata, **QUIET | {"model": darker})

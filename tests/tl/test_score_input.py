@@ -8,7 +8,14 @@ import pytest
 import spatialdata
 from spatialdata import SpatialData
 from spatialdata.models import Image2DModel, Labels2DModel, Labels3DModel
-from spatialdata.transformations import Identity, Scale, Translation, set_transformation
+from spatialdata.transformations import (
+    Affine,
+    Identity,
+    Scale,
+    Sequence,
+    Translation,
+    set_transformation,
+)
 
 import nimbus
 from nimbus.data.fields import Field, build_sdata
@@ -256,6 +263,62 @@ class TestGeometry:
         np.testing.assert_allclose(got.obsm["spatial"], expected.obsm["spatial"])
         assert np.isfinite(got.layers["nimbus"]).all()
         assert np.isfinite(got.X).all()
+
+    def test_labels_that_a_small_turn_moves_off_the_cells_are_refused(self):
+        labels = np.zeros((1000, 20), dtype=np.int32)
+        labels[990:996, 5:12] = 1
+        sdata = one_field(np.ones((1, 1000, 20)), labels)
+        far, near = (np.array([[1, slope, 0], [0, 1, 0], [0, 0, 1]]) for slope in (9e-4, 4e-4))
+        own = Scale([0.5, 0.5], axes=("x", "y"))
+        for matrix in (near, far):
+            turned = Affine(matrix, input_axes=("x", "y"), output_axes=("x", "y"))
+            set_transformation(sdata["a_labels"], Sequence([turned, own]), "a")
+            if matrix is near:  # less than half a pixel at the far end
+                assert scores_of(sdata).n_obs == 1
+        with pytest.raises(ValueError, match=r"do not lie pixel on pixel.*\[1\.0, 0\.0009"):
+            scores_of(sdata)
+
+    @staticmethod
+    def cropped(first_row, first_column, *, factors):
+        """80 rows and 96 columns of a field with as many levels as `factors`, and one more."""
+        labels = draw_labels((128, 152), n_cells=90, seed=4)
+        placed = {"um": Scale([0.25, 0.25], axes=("x", "y"))}
+        image = Image2DModel.parse(
+            draw_image(labels, n_channels=1, seed=4).astype(np.float32),
+            dims=("c", "y", "x"),
+            c_coords=["m0"],
+            scale_factors=factors,
+            transformations=placed,
+        )
+        cells = Labels2DModel.parse(labels, dims=("y", "x"), transformations=placed)
+        return spatialdata.bounding_box_query(
+            SpatialData(images={"a_image": image}, labels={"a_labels": cells}),
+            axes=("y", "x"),
+            min_coordinate=[first_row / 4, first_column / 4],
+            max_coordinate=[(first_row + 80) / 4, (first_column + 96) / 4],
+            target_coordinate_system="um",
+        )
+
+    @pytest.mark.parametrize(
+        ("first_row", "first_column", "level"),
+        [(8, 12, "scale2"), (10, 12, "scale1"), (9, 12, "scale0"), (21, 33, "scale0")],
+    )
+    def test_of_a_crop_the_coarsest_level_that_begins_where_it_does_is_read(
+        self, first_row, first_column, level
+    ):
+        crop = self.cropped(first_row, first_column, factors=[2, 2])
+        plain = self.cropped(first_row, first_column, factors=None)
+        scales = {"m0": 300.0}
+        table, expected = (scores_of(one, scales=scales) for one in (crop, plain))
+        assert table.uns["nimbus"]["fields"]["level"].tolist() == [level]
+        np.testing.assert_allclose(
+            table.layers["nimbus"], expected.layers["nimbus"], atol=0.03, rtol=0
+        )
+
+    def test_a_wanted_level_that_does_not_lie_on_the_crop_is_refused(self):
+        crop = self.cropped(9, 12, factors=[2, 2])
+        with pytest.raises(ValueError, match=r"level 'scale1' has \(41, 48\).*\(80, 96\).*scale="):
+            scores_of(crop, scale="scale1")
 
     def test_an_unknown_pixel_size_is_refused_with_the_way_to_give_it(self):
         sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)

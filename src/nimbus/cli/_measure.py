@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,14 @@ class Run:
         Arguments of :func:`nimbus.tl.score`.
     resume
         Keep finished tiles until the end.
-    pattern, fovs
-        Arguments of :func:`nimbus.io.read_fovs`.
+    pattern
+        Argument of :func:`nimbus.io.read_fovs`.
     """
 
     outputs: Outputs
     wanted: Mapping[str, Any]
     resume: bool
     pattern: str
-    fovs: Sequence[str] | None
 
 
 def score_all(run: Run) -> str:
@@ -101,7 +100,7 @@ def _score_folders(run: Run, journal: Path | None) -> SpatialData:
         labels,
         pattern=run.pattern,
         pixel_size=run.wanted["pixel_size"],
-        fovs=run.fovs,
+        fovs=outputs.fovs,
         channels=run.wanted["channels"],
     )
     nimbus.tl.score(sdata, **run.wanted, resume=journal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -29,7 +30,9 @@ def opened(store: Path) -> AnnData | SpatialData:
         There is nothing, or neither a store nor an ``.h5ad``.
     """
     if not store.exists():
-        raise FileNotFoundError(f"{store} does not exist")
+        url = re.match(r"\w\w+:/", str(store))  # a path has one of the two slashes
+        more = "; URLs are read by nimbus score and nimbus.io.read_store alone" if url else ""
+        raise FileNotFoundError(f"{store} does not exist{more}")
     if store.suffix == ".h5ad" and store.is_file():
         return read_h5ad(store)
     if not is_store(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class Outputs:
     overwrite: bool
     resume: Path | None = None
     url: str | None = None
+    fovs: Sequence[str] | None = None
+    save_maps: bool = False
 
     @property
     def target(self) -> Path:
@@ -69,6 +72,11 @@ class Outputs:
                 f"{url} is only read; say where the scores go, e.g. --table scores.csv or "
                 "--table scores.h5ad"
             )
+        if self.save_maps:
+            raise ValueError(
+                f"{url} is only read, so --save-maps has no place for its images; leave it out, or "
+                "score a copy of the store"
+            )
 
     def _check_alone(self) -> None:
         extra = {"--images": self.images, "--labels": self.labels, "--out": self.out}
@@ -77,6 +85,10 @@ class Outputs:
             raise ValueError(
                 f"a store and {', '.join(given)} were given; score either a store in place or "
                 "folders of TIFFs into a new one"
+            )
+        if self.fovs is not None:
+            raise ValueError(
+                "--fovs names fields of --images; of a store --labels-key names the labels to score"
             )
 
     def _check_store(self, store: Path) -> None:

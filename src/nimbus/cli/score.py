@@ -39,7 +39,7 @@ def score(
         str, option(_INPUT, "How label files are called; {fov} is the name of the field.")
     ] = "{fov}_whole_cell.tiff",
     fovs: Annotated[
-        list[str] | None, option(_INPUT, "Fields to read; all by default. Several: a,b")
+        list[str] | None, option(_INPUT, "Fields of --images; all by default. Several: a,b")
     ] = None,
     table: Annotated[
         Path | None,
@@ -148,6 +148,8 @@ def score(
         table=table,
         overwrite=overwrite,
         resume=resume,
+        fovs=names(fovs),
+        save_maps=save_maps,
     ).checked()
     wanted = {
         "image_key": image_key,
@@ -172,7 +174,5 @@ def score(
         "nan": nan,
         "show_progress_bar": show_progress(progress),
     }
-    run = _late.measure.Run(
-        outputs, wanted, resume=not no_resume, pattern=pattern, fovs=names(fovs)
-    )
+    run = _late.measure.Run(outputs, wanted, resume=not no_resume, pattern=pattern)
     typer.echo(_late.measure.score_all(run))

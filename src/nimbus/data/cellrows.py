@@ -17,6 +17,7 @@ from nimbus._keys import Attrs
 
 from .annotations import whole_ids
 from .fields import LABELS_SUFFIX
+from .tables import column_of
 
 _ANNOTATED = "spatialdata_attrs"
 
@@ -107,8 +108,8 @@ def cell_rows(
                 f"obs[{key!r}]; there is {listed(table.obs.columns)}: pass fov_key= and "
                 "instance_key="
             )
-    codes, regions = pd.factorize(table.obs[fov_key].astype(str))
-    ids = whole_ids(table.obs[instance_key], what=f"obs[{instance_key!r}]")
+    codes, regions = pd.factorize(column_of(table.obs, fov_key).astype(str))
+    ids = whole_ids(column_of(table.obs, instance_key), what=f"obs[{instance_key!r}]")
     twice = pd.MultiIndex.from_arrays([codes, ids]).duplicated()
     if twice.any():
         row = int(np.flatnonzero(twice)[0])

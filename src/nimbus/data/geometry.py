@@ -17,10 +17,14 @@ from nimbus._check import listed
 from nimbus._keys import MICROMETER, Attrs
 from nimbus.core.grid import Axis, Grid
 
-from .elements import element_array, element_level
+from .elements import element_array
+from .levels import image_level, level_shrink
 
 _TOLERANCE = 1e-3
 """Scales and shifts are whole numbers up to this."""
+
+_DRIFT_PX = 0.5
+"""How far a turn may move the last labels of a row or column, in image pixels."""
 
 _USUAL_UM = (0.1, 4.0)
 """Pixel sizes outside this range are probably a mistake of unit."""
@@ -91,8 +95,9 @@ def place_field(
     system = common_system(image, labels, coordinate_system, names=(image_key, labels_key))
     size_um = pixel_size_um(sdata, image_key, system, pixel_size)
     level, shrink = image_level(image, scale, size_um, model_pixel_size_um)
-    relation = _whole_relation(_labels_to_image(image, labels, system), (image_key, labels_key))
     extents = element_array(image).shape[1:], element_array(labels).shape
+    between = _labels_to_image(image, labels, system)
+    relation = _whole_relation(between, extents[1], names=(image_key, labels_key))
     _check_extents(extents, relation, names=(image_key, labels_key))
     read = element_array(image, level).shape[1:]
     factor = model_pixel_size_um / (size_um * shrink)
@@ -170,47 +175,11 @@ def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float 
     return size
 
 
-def image_level(
-    image: DataArray | DataTree,
-    scale: str | None,
-    size_um: float,
-    model_pixel_size_um: float,
-) -> tuple[str | None, float]:
-    """Level to read and how many finest pixels one of its pixels spans.
-
-    Without a wish it is the coarsest level that is still at least as fine as the model's.
-    """
-    if not isinstance(image, DataTree):
-        element_level(image, scale)  # refuses a level that is not there
-        return None, 1.0
-    if scale is not None:
-        element_level(image, scale)
-        return scale, _shrink(image, scale)
-    fine = [
-        (shrink, name)
-        for name in image.children
-        if size_um * (shrink := _shrink(image, name)) <= model_pixel_size_um * (1 + _TOLERANCE)
-    ]
-    shrink, name = max(fine, default=(1.0, "scale0"))
-    return name, shrink
-
-
 def network_to_world(image: DataArray | DataTree, placement: Placement) -> NDArray[np.float64]:
     """Affine ``(3, 3)`` from network pixels (x, y) to the coordinate system."""
-    shrink = _shrink(image, placement.scale) if isinstance(image, DataTree) else 1.0
+    shrink = level_shrink(image, placement.scale)
     side = np.array([placement.grid.x.factor, placement.grid.y.factor, 1 / shrink]) * shrink
     return _affine(image, placement.coordinate_system) @ np.diag(side)
-
-
-def _shrink(image: DataTree, scale: str | None) -> float:
-    finest, level = element_array(image).shape[1:], element_array(image, scale).shape[1:]
-    ratios = [fine / coarse for fine, coarse in zip(finest, level, strict=True)]
-    whole = round(max(ratios))
-    if all(abs(fine - whole * coarse) < whole for fine, coarse in zip(finest, level, strict=True)):
-        return float(whole)
-    if abs(ratios[0] - ratios[1]) > _TOLERANCE * ratios[0]:
-        raise ValueError(f"level {scale!r} shrinks y by {ratios[0]:g} but x by {ratios[1]:g}")
-    return float(ratios[0])
 
 
 def known_pixel_size_um(sdata: SpatialData, image_key: str, system: str) -> float | None:
@@ -280,7 +249,7 @@ def _labels_to_image(
 
 
 def _whole_relation(
-    matrix: NDArray[np.float64], names: tuple[str, str]
+    matrix: NDArray[np.float64], shape: tuple[int, ...], *, names: tuple[str, str]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Size and start of label pixels in image pixels, for y and x; whole numbers or one over."""
     relation = []
@@ -288,14 +257,16 @@ def _whole_relation(
         size, start = matrix[k, k], matrix[k, 2]
         whole = round(size) if size >= 1 else 1 / max(1, round(1 / size)) if size > 0 else 0
         shift = round(start / min(whole, 1)) * min(whole, 1) if whole else 0
+        turn = abs(matrix[k, 1 - k])
         if (
-            abs(matrix[k, 1 - k]) > _TOLERANCE
+            turn > _TOLERANCE
+            or turn * shape[k] > _DRIFT_PX
             or abs(size - whole) > _TOLERANCE * size
             or (abs(start - shift) > _TOLERANCE * max(1, abs(start)) or not whole)
         ):
             raise ValueError(
                 f"labels {names[1]!r} and image {names[0]!r} do not lie pixel on pixel: the affine "
-                f"from label to image pixels is {matrix.round(4).tolist()}; nimbus takes a whole "
+                f"from label to image pixels is {matrix.round(6).tolist()}; nimbus takes a whole "
                 "scale and a shift by whole pixels: resample the labels (nearest neighbour) first"
             )
         relation.append((float(whole), float(shift)))

@@ -12,6 +12,8 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Layers, Suffix
 from nimbus.cluster.palette import distinct_colors
 
+from .tables import column_of
+
 MOST_GROUPS = 200
 """A column with more different values is a measurement or a name, not a grouping."""
 
@@ -46,7 +48,7 @@ def groups_of(table: AnnData, key: str) -> pd.Series:
     ValueError
         It has too many different values to be a grouping.
     """
-    column = table.obs[key]
+    column = column_of(table.obs, key)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return _named(column)
     n = column.nunique()

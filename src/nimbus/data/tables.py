@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import anndata
 import numpy as np
@@ -302,6 +303,12 @@ def markers_of(table: AnnData, channels: Sequence[str] | None, *, table_key: str
 def obs_of(table: AnnData) -> pd.DataFrame:
     """``obs`` in memory, also that of a table that is read lazily."""
     return table.obs if isinstance(table.obs, pd.DataFrame) else table.obs.to_memory()
+
+
+def column_of(annotation: Any, key: str) -> pd.Series:
+    """A column of ``obs`` or ``var`` in memory, also of a table that is read lazily."""
+    there = annotation if isinstance(annotation, pd.DataFrame) else annotation[[key]].to_memory()
+    return there[key]
 
 
 def table_of(data: AnnData | SpatialData, table_key: str) -> AnnData:

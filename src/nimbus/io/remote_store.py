@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +62,9 @@ def read_store(
     FileNotFoundError
         There is no store.
     PermissionError
-        It may not be read.
+        It may not be read, or there are no credentials.
+    ConnectionError
+        Its server cannot be reached.
     ImportError
         The library for that kind of URL is not installed.
 
@@ -101,10 +104,27 @@ def _open(url: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no SpatialData store at {url}") from error
     except PermissionError as error:
-        raise PermissionError(
-            f"{url} may not be read ({error}); give credentials as the library of that URL expects "
-            "them, or storage_options={'anon': True} for a public bucket"
+        raise _not_allowed(url, error) from error
+    except _s3_errors("ConnectionError", "HTTPClientError") as error:
+        raise ConnectionError(
+            f"{url} cannot be reached ({error}); is its endpoint right? AWS_ENDPOINT_URL or "
+            "storage_options={'endpoint_url': ...} names it"
         ) from error
+    except _s3_errors("BotoCoreError") as error:  # no credentials, half of them, or no such profile
+        raise _not_allowed(url, error) from error
+
+
+def _not_allowed(url: str, error: Exception) -> PermissionError:
+    return PermissionError(
+        f"{url} may not be read ({error}); give credentials as the library of that URL expects "
+        "them, or storage_options={'anon': True} for a public bucket"
+    )
+
+
+def _s3_errors(*names: str) -> tuple[type[Exception], ...]:
+    """Errors of the library below s3fs, which are no ``OSError``; none where it is not loaded."""
+    library = sys.modules.get("botocore.exceptions")
+    return tuple(getattr(library, name) for name in names) if library else ()
 
 
 def _mirror(root: Any, folder: Path) -> None:

@@ -14,7 +14,7 @@ from nimbus.cluster.palette import distinct_colors
 from nimbus.data.annotations import FOV, INSTANCE
 from nimbus.data.cellrows import cell_rows
 from nimbus.data.celltypes import CELL_TYPE, checked_types, color_of_types, one_type_each
-from nimbus.data.tables import table_of
+from nimbus.data.tables import column_of, table_of
 
 
 def cell_types(
@@ -94,7 +94,7 @@ def _before(table: AnnData, key: str) -> dict[str, str]:
     """Types that the column had, in their order, with their colours."""
     if key not in table.obs or not isinstance(table.obs[key].dtype, pd.CategoricalDtype):
         return {}
-    names = [str(name) for name in table.obs[key].cat.categories]
+    names = [str(name) for name in column_of(table.obs, key).cat.categories]
     colors = [str(color) for color in table.uns.get(key + Suffix.COLORS, [])]
     return dict(zip(names, colors if len(colors) == len(names) else [""] * len(names), strict=True))
 

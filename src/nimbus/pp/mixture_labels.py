@@ -16,7 +16,7 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray, IntArray
 from nimbus.core.mixture import fit_mixture
-from nimbus.data.tables import table_of
+from nimbus.data.tables import column_of, table_of
 
 from ._labels import chosen_markers, marker_names, undefined_labels, values_of, write_labels
 from .threshold_labels import gated
@@ -165,8 +165,8 @@ def _groups(table: AnnData, by: str | None) -> dict[str, IntArray]:
     if by is None:
         return {"all": np.arange(table.n_obs)}
     require_known("obs column", [by], [str(name) for name in table.obs])
-    indices = table.obs.groupby(by, observed=True, sort=False).indices
-    return {str(name): rows for name, rows in indices.items()}
+    codes, names = pd.factorize(column_of(table.obs, by))
+    return {str(name): np.flatnonzero(codes == number) for number, name in enumerate(names)}
 
 
 def _warn_of_refused(record: pd.DataFrame) -> None:

@@ -16,7 +16,7 @@ from nimbus._keys import Layers, Obs
 from nimbus.core.assignment import Assignment, AssignmentMatrix, read_assignment
 from nimbus.data.annotations import INSTANCE, LABEL, MARKER, whole_ids
 from nimbus.data.cellrows import cell_rows
-from nimbus.data.tables import table_of
+from nimbus.data.tables import column_of, table_of
 
 from ._labels import marker_names, write_labels
 
@@ -93,7 +93,7 @@ def silver_labels(  # noqa: PLR0913 - the public signature
     _require_markers(matrix, markers, exclude_markers)
     if cells is None:
         require_known("obs column", [cell_type_key], [str(name) for name in table.obs])
-        types = table.obs[cell_type_key].astype(object)
+        types = column_of(table.obs, cell_type_key).astype(object)
     else:
         types = _types_by_cell(adata, table, cells, (fov_key, instance_key, cell_type_key))
     labels = _labels(matrix, types, markers, exclude_markers, exclude_types)

@@ -19,6 +19,7 @@ from nimbus._types import BoolArray
 from nimbus.cluster.rows import ArrayRows, Rows
 from nimbus.cluster.survey import Survey
 from nimbus.data.layers import layer_names
+from nimbus.data.tables import column_of
 
 from ._daskrows import DaskRows
 
@@ -173,7 +174,7 @@ def strata(table: AnnData, region_key: str | None) -> NDArray[np.int64]:
     found = [name for name in (region_key, own, Obs.REGION, "fov") if name in columns]
     if not found:
         return np.zeros(table.n_obs, dtype=np.int64)
-    codes, _ = pd.factorize(table.obs[found[0]], use_na_sentinel=False)
+    codes, _ = pd.factorize(column_of(table.obs, found[0]), use_na_sentinel=False)
     numbers: NDArray[np.int64] = codes.astype(np.int64)
     return numbers
 
@@ -197,6 +198,6 @@ def _restricted(obs: pd.DataFrame, restrict_to: tuple[str, str | Sequence[str]])
     key, groups = restrict_to
     require_known("column of obs", [key], [str(name) for name in obs.columns])
     names = [str(group) for group in one_or_more(groups)]
-    values = obs[key].astype("string")
+    values = column_of(obs, key).astype("string")
     require_known(f"group of obs[{key!r}]", names, [str(v) for v in values.dropna().unique()])
     return np.asarray(values.isin(names), dtype=bool)

@@ -38,9 +38,15 @@ class Scored:
     def taken(
         self, what: Literal["score", "spread", "intensity"]
     ) -> Iterator[tuple[str, RegionRows]]:
-        """One measurement, field by field; it is let go of when the next field is asked for."""
+        """One measurement, field by field; it is let go of when the next field is asked for.
+
+        A spread that was not wanted is NaN.
+        """
         for key, cells in self.cells.items():
-            yield key, RegionRows(cells.ids, self.fields[key].source.channels, getattr(cells, what))
+            channels, values = self.fields[key].source.channels, getattr(cells, what)
+            if values is None:
+                values = np.full((cells.ids.size, len(channels)), np.nan, dtype=np.float32)
+            yield key, RegionRows(cells.ids, channels, values)
             self.let_go(key, what)
 
     def areas(self) -> Iterator[NDArray[np.int64]]:
@@ -97,10 +103,12 @@ def write_scores(
 ) -> dict[str, list[str]]:
     """Write scores, scales and settings into `table`; gives the touched keys.
 
-    Scores of other regions and markers stay where `earlier` tells how they were made.
+    Scores of other regions and markers stay where `earlier` tells how they were made. A spread of
+    scores that are replaced goes with them, also where none is wanted now.
     """
     layers: dict[str, Literal["score", "spread"]] = {key_added: "score"}
-    if run.settings.uncertainty:
+    spread = run.settings.uncertainty or key_added + Suffix.STD in table.layers
+    if spread:
         layers[key_added + Suffix.STD] = "spread"
     for name, what in layers.items():
         held = None if earlier is None else table.layers.get(name)
@@ -111,7 +119,7 @@ def write_scores(
         record = record.with_earlier(earlier)
     table.var[key_added + Suffix.SCALE] = _common_scale(table, record.scales)
     table.uns[key_added] = record.to_uns()
-    return score_keys(key_added, uncertainty=run.settings.uncertainty)
+    return score_keys(key_added, uncertainty=spread)
 
 
 def _common_scale(table: AnnData, scales: ScaleTable) -> np.ndarray:

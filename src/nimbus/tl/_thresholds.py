@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nimbus._check import by_name, listed, require_known
 from nimbus._keys import Suffix
+from nimbus.data.tables import column_of
 
 DEFAULT = 0.5
 """Score from which a cell is called positive where nothing else is said."""
@@ -74,5 +75,5 @@ def calibrated_values(table: AnnData, key: str, suffix: str, layer: str) -> NDAr
             f"the thresholds of {key!r} belong to the layer {own!r}, not to {layer!r}; pass "
             f"layer={own!r}"
         )
-    values: NDArray[np.float64] = table.var[key + suffix].to_numpy(dtype=np.float64)
+    values: NDArray[np.float64] = column_of(table.var, key + suffix).to_numpy(np.float64)
     return values

@@ -22,6 +22,7 @@ from nimbus.core.assignment import Assignment
 from nimbus.core.typeoverlap import OR, Overlap, told_apart
 from nimbus.core.typerules import TypeRules
 from nimbus.core.workflow import read_type_rules
+from nimbus.data.tables import column_of
 
 from ._clusterinput import ClusterInput, read_input
 from ._thresholds import Threshold, thresholds_of
@@ -200,7 +201,7 @@ def group_codes(obs: pd.DataFrame, groupby: str | None) -> tuple[IntArray | None
     if groupby is None:
         return None, []
     require_known("column of obs", [groupby], [str(name) for name in obs.columns])
-    values = pd.Categorical(obs[groupby]).remove_unused_categories()
+    values = pd.Categorical(column_of(obs, groupby)).remove_unused_categories()
     if not len(values.categories):
         raise ValueError(f"no cell has a value in obs[{groupby!r}]")
     return values.codes.astype(np.int64), [str(name) for name in values.categories]

@@ -13,7 +13,7 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Suffix
 from nimbus.cluster.palette import distinct_colors
 from nimbus.data.clusters import record_of
-from nimbus.data.tables import table_of
+from nimbus.data.tables import column_of, table_of
 
 
 def combine_clusters(
@@ -72,10 +72,11 @@ def combine_clusters(
     if own not in table.obs:
         own = key + Suffix.SOM
     prefix = "-".join(groups) + ","
-    part = table.obs[own].astype(object)
-    numbers = {name: str(name).isdigit() for name in table.obs[own].cat.categories}
+    clusters = column_of(table.obs, own)
+    part = clusters.astype(object)
+    numbers = {name: str(name).isdigit() for name in clusters.cat.categories}
     names = {name: prefix + name if number else name for name, number in numbers.items()}
-    whole = table.obs[column].astype("string").astype(object)
+    whole = column_of(table.obs, column).astype("string").astype(object)
     chosen = whole.isin(groups).to_numpy()
     if (part.notna().to_numpy() & ~chosen).any():
         raise ValueError(
@@ -102,7 +103,7 @@ def _restricted_by(table: AnnData, key: str) -> tuple[str, list[str]]:
     column = str(settings["restrict_to"]["key"])
     require_known("column of obs", [column], [str(name) for name in table.obs])
     groups = [str(name) for name in settings["restrict_to"]["groups"]]
-    there = [str(name) for name in table.obs[column].astype("string").dropna().unique()]
+    there = [str(name) for name in column_of(table.obs, column).astype("string").dropna().unique()]
     if not set(groups) & set(there):
         raise ValueError(
             f"obs[{column!r}] has no group {listed(groups)} any more; there is {listed(there)}"
@@ -112,14 +113,14 @@ def _restricted_by(table: AnnData, key: str) -> tuple[str, list[str]]:
 
 def _categories(table: AnnData, column: str, groups: Sequence[str]) -> list[str]:
     """Groups of the column that were not chosen, in their order."""
-    values = pd.Categorical(table.obs[column].astype("category"))
+    values = pd.Categorical(column_of(table.obs, column).astype("category"))
     return [str(name) for name in values.categories if str(name) not in groups]
 
 
 def _colors(table: AnnData, names: Sequence[str], column: str) -> np.ndarray:
     """Colours that groups of the column have; others get new ones."""
     known = table.uns.get(column + Suffix.COLORS)
-    values = pd.Categorical(table.obs[column].astype("category"))
+    values = pd.Categorical(column_of(table.obs, column).astype("category"))
     has = known is not None and len(known) == len(values.categories)
     old = dict(zip(map(str, values.categories), known if has else (), strict=has))
     kept = {name: str(old[name]) for name in names if name in old}

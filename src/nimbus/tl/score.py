@@ -75,7 +75,8 @@ def score(  # noqa: PLR0913 - the public signature
     channels
         Channels to score; ``None`` takes all, or those that the table has a column for.
     scale
-        Level of a multiscale image; ``None`` takes the coarsest that is fine enough.
+        Level of a multiscale image; ``None`` takes the coarsest that is fine enough and, of an
+        image that was cropped, begins where the finest does.
     coordinate_system
         Where image and labels meet; ``None`` takes one they share.
     model
@@ -134,7 +135,7 @@ def score(  # noqa: PLR0913 - the public signature
         it has, if the same model made them with the same `tta`, `aggregate` and `precision`; else
         they are dropped, with a warning before the work.
     ``layers["nimbus_std"]``
-        With ``uncertainty=True``.
+        With ``uncertainty=True``. Without it a layer that exists becomes NaN for what is scored.
     ``var["nimbus_scale"]``, ``uns["nimbus"]``
         All that repeats the result.
 
