@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
 from spatialdata import SpatialData
 from spatialdata.models import get_channel_names
+from spatialdata.transformations import get_transformation
 from xarray import DataArray, DataTree
 
 from nimbus._check import listed, one_or_more, require_known
@@ -47,6 +50,13 @@ def element_array(element: DataArray | DataTree, scale: str | None = None) -> da
     """The pixels of one resolution, lazily."""
     data = element_level(element, scale).data
     return data if isinstance(data, da.Array) else da.from_array(data)
+
+
+def affine_to(element: DataArray | DataTree, system: str) -> NDArray[np.float64]:
+    """Affine ``(3, 3)`` from pixels (x, y) of the finest resolution to a coordinate system."""
+    transformation = get_transformation(element, to_coordinate_system=system)
+    matrix: NDArray[np.float64] = transformation.to_affine_matrix(("x", "y"), ("x", "y"))
+    return matrix
 
 
 def chosen_channels(array: da.Array, positions: Sequence[int]) -> da.Array:

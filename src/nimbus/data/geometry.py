@@ -1,10 +1,9 @@
-"""How an image and its labels lie on each other, and how large their pixels are."""
+"""How an image, its labels and the grid of the network lie on each other."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,38 +13,17 @@ from spatialdata.transformations import get_transformation
 from xarray import DataArray, DataTree
 
 from nimbus._check import listed
-from nimbus._keys import MICROMETER, Attrs
 from nimbus.core.grid import Axis, Grid
 
-from .elements import element_array
+from .elements import affine_to, element_array
 from .levels import image_level, level_shrink
+from .pixelsize import pixel_size_um
 
 _TOLERANCE = 1e-3
 """Scales and shifts are whole numbers up to this."""
 
 _DRIFT_PX = 0.5
 """How far a turn may move the last labels of a row or column, in image pixels."""
-
-_USUAL_UM = (0.1, 4.0)
-"""Pixel sizes outside this range are probably a mistake of unit."""
-
-_POSSIBLE_UM = (0.001, 100.0)
-"""Pixels outside this range show no cells: the image would be blown up, or vanish."""
-
-_MICROMETER_NAMES = frozenset(
-    {
-        "um",
-        "µm",
-        "μm",
-        "micron",
-        "microns",
-        "micrometer",
-        "micrometers",
-        "micrometre",
-        "micrometres",
-    }
-)
-"""Names of coordinate systems that say their unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +93,7 @@ def place_field(
         )
         for k in (0, 1)
     ]
-    return Placement(Grid(*axes), level, size_um, _affine(labels, system), system)
+    return Placement(Grid(*axes), level, size_um, affine_to(labels, system), system)
 
 
 def common_system(
@@ -143,108 +121,17 @@ def common_system(
     return wanted or ("global" if "global" in both else both[0])
 
 
-def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float | None) -> float:
-    """Side of a pixel of an image in micrometres: as given, else from its transformations.
-
-    The unit of a coordinate system is known if its name is one (``"um"``, ``"microns"``, ...) or
-    ``sdata.attrs["nimbus_units"]`` says so, as :func:`nimbus.io.read_fovs` writes it. Where that of
-    `system` is not, other systems of the image tell the size.
-
-    Raises
-    ------
-    ValueError
-        It is unknown, not between 0.001 and 100, or differs between x and y or between systems.
-    """
-    size = known_pixel_size_um(sdata, image_key, system) if given is None else float(given)
-    if size is None:
-        raise ValueError(_unknown_size(sdata, image_key, system))
-    if not (math.isfinite(size) and size > 0):
-        raise ValueError(f"pixel_size must be a number above 0 (micrometres), not {size}")
-    if not _POSSIBLE_UM[0] <= size <= _POSSIBLE_UM[1]:
-        raise ValueError(
-            f"image {image_key!r} would have pixels of {size:g} micrometres, which show no cells; "
-            "pixel_size= is in micrometres per pixel: 0.5, not 500 (nanometres) or 0.0005 "
-            "(millimetres)"
-        )
-    if not _USUAL_UM[0] <= size <= _USUAL_UM[1]:
-        warnings.warn(
-            f"image {image_key!r} has pixels of {size:g} micrometres, outside the usual range "
-            f"{_USUAL_UM[0]}-{_USUAL_UM[1]}; is the unit right? Scores are not tested there",
-            stacklevel=3,
-        )
-    return size
-
-
 def network_to_world(image: DataArray | DataTree, placement: Placement) -> NDArray[np.float64]:
     """Affine ``(3, 3)`` from network pixels (x, y) to the coordinate system."""
     shrink = level_shrink(image, placement.scale)
     side = np.array([placement.grid.x.factor, placement.grid.y.factor, 1 / shrink]) * shrink
-    return _affine(image, placement.coordinate_system) @ np.diag(side)
-
-
-def known_pixel_size_um(sdata: SpatialData, image_key: str, system: str) -> float | None:
-    """Side of a pixel of an image from its transformations.
-
-    ``None`` where no unit is known, or where systems other than `system` tell different sizes.
-    """
-    sizes = list(_known_sizes_um(sdata, image_key, system).values())
-    if not sizes or max(sizes) > min(sizes) * (1 + _TOLERANCE):
-        return None
-    return sizes[0]
-
-
-def _known_sizes_um(sdata: SpatialData, image_key: str, system: str) -> dict[str, float]:
-    """By system of known unit; of `system` alone where its unit is known."""
-    units = sdata.attrs.get(Attrs.UNITS, {})
-    image = sdata.images[image_key]
-    known = [
-        name
-        for name in sorted(get_transformation(image, get_all=True))
-        if name.lower() in _MICROMETER_NAMES
-        or (isinstance(units, Mapping) and units.get(name) in _MICROMETER_NAMES)
-    ]
-    asked = [system] if system in known else known
-    return {name: _square_side(_affine(image, name), image_key) for name in asked}
-
-
-def _square_side(affine: NDArray[np.float64], image_key: str) -> float:
-    sides = np.sqrt((affine[:2, :2] ** 2).sum(axis=0))
-    if not math.isclose(sides[0], sides[1], rel_tol=0.01):
-        raise ValueError(
-            f"image {image_key!r} has pixels of {sides[0]:g} x {sides[1]:g} micrometres (x, y); "
-            "nimbus needs square pixels: resample the image first"
-        )
-    return float(sides.mean())
-
-
-def _unknown_size(sdata: SpatialData, image_key: str, system: str) -> str:
-    """Sentence for a pixel size that no system tells, or several tell differently."""
-    start = f"the pixel size of image {image_key!r} is unknown: its coordinate system {system!r}"
-    sizes = _known_sizes_um(sdata, image_key, system)
-    if sizes:
-        told = ", ".join(f"{size:g} micrometres in {name!r}" for name, size in sizes.items())
-        return (
-            f"{start} has no unit, and others tell different sizes: {told}. Pass one of them as "
-            "coordinate_system=, or pixel_size= in micrometres per pixel"
-        )
-    return (
-        f"{start} has no unit. Pass pixel_size= in micrometres per pixel (0.5 for most 20x scans, "
-        f"1.0 for IMC), or note the unit: sdata.attrs['{Attrs.UNITS}'] = "
-        f"{{{system!r}: '{MICROMETER}'}} (spatialdata.concatenate drops such notes: for all "
-        f"systems dict.fromkeys(sdata.coordinate_systems, '{MICROMETER}'))"
-    )
-
-
-def _affine(element: DataArray | DataTree, system: str) -> NDArray[np.float64]:
-    transformation = get_transformation(element, to_coordinate_system=system)
-    matrix: NDArray[np.float64] = transformation.to_affine_matrix(("x", "y"), ("x", "y"))
-    return matrix
+    return affine_to(image, placement.coordinate_system) @ np.diag(side)
 
 
 def _labels_to_image(
     image: DataArray | DataTree, labels: DataArray | DataTree, system: str
 ) -> NDArray[np.float64]:
-    matrix = np.linalg.solve(_affine(image, system), _affine(labels, system))
+    matrix = np.linalg.solve(affine_to(image, system), affine_to(labels, system))
     return matrix.astype(np.float64)
 
 

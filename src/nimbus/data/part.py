@@ -17,8 +17,9 @@ from nimbus._types import AnyArray, IntArray
 from nimbus.core.grid import Axis
 
 from .elements import element_array
-from .geometry import known_pixel_size_um, place_field
+from .geometry import place_field
 from .levels import image_level
+from .pixelsize import known_pixel_size_um
 
 Span = tuple[float, float]
 """From and to, in the units of the coordinate system."""
