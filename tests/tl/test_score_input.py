@@ -318,8 +318,8 @@ class TestGeometry:
         assert placed_field(self.in_systems(um=0.5, microns=0.25), **ends).um_per_unit is None
 
     def test_an_unusual_pixel_size_is_warned_of(self):
-        with pytest.warns(UserWarning, match="50 micrometres, outside the usual range 0.1-4"):
-            scores_of(draw_sdata([(40, 40)]), pixel_size=50)
+        with pytest.warns(UserWarning, match="5 micrometres, outside the usual range 0.1-4"):
+            scores_of(draw_sdata([(40, 40)]), pixel_size=5)
 
     @pytest.mark.parametrize("size", [0, -1, np.nan])
     def test_an_impossible_pixel_size_is_refused(self, size):
@@ -358,6 +358,30 @@ class TestLabels:
             table = scores_of(one_field(np.ones((1, 20, 20)), np.zeros((20, 20), int)))
         assert table.shape == (0, 1)
         assert table.layers["nimbus"].shape == (0, 1)
+
+    def test_a_cell_larger_than_cells_are_is_warned_of(self):
+        #  cell 7: 60 x 50 pixels of 2 um are 12,000 um2
+        labels = np.zeros((80, 70), dtype=np.uint16)
+        labels[10:70, 10:60], labels[2:5, 3:8] = 7, 4
+        image = draw_image(labels, n_channels=1, seed=3)
+        scores_of(one_field(image, labels, pixel_size=1.8))  # 9,720 um2: no warning
+
+        with pytest.warns(UserWarning, match=r"'a_labels \(cell 7: 12,000 um2\)'"):
+            table = scores_of(one_field(image, labels, pixel_size=2.0))
+
+        assert not np.isnan(table.layers["nimbus"]).any()
+
+    def test_sizes_of_cells_are_told_in_micrometres_whatever_the_pixels_of_the_labels(self):
+        labels = np.zeros((80, 70), dtype=np.uint16)
+        labels[10:70, 10:60] = 7
+        image = draw_image(np.kron(labels, np.ones((2, 2), int)), n_channels=1, seed=3)
+        sdata = one_field(image, np.kron(labels, np.ones((2, 2), np.uint16)), pixel_size=1.0)
+        coarse = Labels2DModel.parse(
+            labels, dims=("y", "x"), transformations={"a": Scale([2.0, 2.0], axes=("x", "y"))}
+        )
+        sdata.labels["a_labels"] = coarse
+        with pytest.warns(UserWarning, match=r"'a_labels \(cell 7: 12,000 um2\)'"):
+            scores_of(sdata)
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.uint64])
     def test_every_integer_type_gives_the_same_scores(self, dtype):
@@ -482,8 +506,8 @@ class TestTiles:
         labels = np.zeros((200, 200), dtype=int)
         labels[40:160, 40:160] = 1
         image = draw_image(labels, n_channels=1, seed=3)
-        cut = scores_of(one_field(image, labels, pixel_size=1.0), tile_size=32)
-        whole = scores_of(one_field(image, labels, pixel_size=1.0), tile_size=512)
+        cut = scores_of(one_field(image, labels, pixel_size=0.8), tile_size=32)
+        whole = scores_of(one_field(image, labels, pixel_size=0.8), tile_size=512)
         np.testing.assert_allclose(cut.layers["nimbus"], whole.layers["nimbus"], rtol=1e-6)
         assert cut.obs["area"].tolist() == [120 * 120]
 
