@@ -23,6 +23,10 @@ def one_field(image, labels, *, pixel_size=0.5, channels=None):
     return build_sdata([Field("a", image, labels, names, pixel_size)])
 
 
+def uneven(shape):
+    return np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
+
+
 def scores_of(sdata, **options):
     nimbus.tl.score(sdata, **QUIET | options)
     return sdata.tables["table"]
@@ -191,7 +195,7 @@ class TestGeometry:
     def test_cells_off_the_image_are_left_out_with_a_warning(self):
         labels = np.zeros((20, 20), dtype=int)
         labels[:5, :5], labels[15:, 15:] = 1, 2
-        sdata = one_field(np.ones((1, 20, 20)), labels)
+        sdata = one_field(uneven((1, 20, 20)), labels)
         placed = Translation([10, 10], axes=("x", "y"))
         for element in ("a_image", "a_labels"):
             set_transformation(sdata[element], {"um": Identity()}, set_all=True)
@@ -258,7 +262,7 @@ class TestGeometry:
         assert np.isfinite(got.X).all()
 
     def test_an_unknown_pixel_size_is_refused_with_the_way_to_give_it(self):
-        sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
+        sdata = one_field(uneven((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         with pytest.raises(
             ValueError, match=r"pixel size of image 'a_image' is unknown.*pixel_size="
         ):
@@ -267,7 +271,7 @@ class TestGeometry:
 
     def test_a_coordinate_system_called_microns_has_a_known_unit(self):
         image = Image2DModel.parse(
-            np.ones((1, 20, 20)),
+            uneven((1, 20, 20)),
             dims=("c", "y", "x"),
             c_coords=["m0"],
             transformations={"microns": Scale([0.5, 0.5], axes=("x", "y"))},
@@ -283,7 +287,7 @@ class TestGeometry:
     @staticmethod
     def in_systems(**sides):
         """A field with an identity as "global", and systems with pixels of some sides."""
-        sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
+        sdata = one_field(uneven((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         placed = {"global": Identity()}
         placed |= {name: Scale([side, side], axes=("x", "y")) for name, side in sides.items()}
         for element in ("a_image", "a_labels"):
@@ -346,16 +350,16 @@ class TestLabels:
         labels = np.ones((20, 20), dtype=np.int32)
         labels[3, 4] = -7
         with pytest.raises(ValueError, match="hold ids from -7 to 1"):
-            scores_of(one_field(np.ones((1, 20, 20)), labels))
+            scores_of(one_field(uneven((1, 20, 20)), labels))
 
     def test_ids_above_the_limit_are_refused(self):
         labels = np.full((20, 20), 2**31, dtype=np.uint32)
         with pytest.raises(ValueError, match="ids from 2147483648 to 2147483648"):
-            scores_of(one_field(np.ones((1, 20, 20)), labels))
+            scores_of(one_field(uneven((1, 20, 20)), labels))
 
     def test_empty_labels_give_an_empty_table_and_a_warning(self):
         with pytest.warns(UserWarning, match="no cell in the labels 'a_labels'"):
-            table = scores_of(one_field(np.ones((1, 20, 20)), np.zeros((20, 20), int)))
+            table = scores_of(one_field(uneven((1, 20, 20)), np.zeros((20, 20), int)))
         assert table.shape == (0, 1)
         assert table.layers["nimbus"].shape == (0, 1)
 
@@ -450,9 +454,11 @@ class TestIntensities:
         assert table.var["nimbus_scale"].tolist() == [0, 1]
         assert (table.layers["nimbus"][:, 0] <= 0.2 + 1e-6).all()
 
-    def test_a_constant_channel_scales_to_one(self):
-        table = scores_of(one_field(np.full((1, 20, 20), 37), np.ones((20, 20), int)))
-        np.testing.assert_allclose(table.var["nimbus_scale"], [37])
+    def test_a_constant_channel_scales_to_one_with_a_warning(self):
+        image = np.concatenate([np.full((1, 20, 20), 37), uneven((1, 20, 20))]).astype(int)
+        with pytest.warns(UserWarning, match=r"no contrast in 'm0 \(a_image\)': all pixels"):
+            table = scores_of(one_field(image, np.ones((20, 20), int)))
+        np.testing.assert_allclose(table.var["nimbus_scale"]["m0"], 37)
 
     def test_what_normalize_returns_for_a_channel_without_signal_can_be_given(self):
         image = draw_sdata([(30, 30)])["a_image"].to_numpy()
