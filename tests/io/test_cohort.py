@@ -139,6 +139,14 @@ def test_an_unlikely_pixel_size_is_warned_of(tmp_path):
         _read(tmp_path, pixel_size=-0.5)
 
 
+def test_the_folder_of_one_field_is_refused_with_the_folder_to_give(tmp_path):
+    _folder(tmp_path, "a")
+    _labels(tmp_path, "a")
+
+    with pytest.raises(ReadError, match=r"without image: 'a'. None has both: give the folder"):
+        read_fovs(tmp_path / "images" / "a", tmp_path / "masks")
+
+
 def test_images_without_labels_and_labels_without_images_are_both_listed(tmp_path):
     _folder(tmp_path, "a")
     _folder(tmp_path, "b")

@@ -110,6 +110,7 @@ def test_the_bar_takes_the_pixel_size_that_the_scores_were_made_with():
         tta=False,
         table_key="new",
         labels_key="a_labels",
+        channels=["CD3"],
         show_progress_bar=False,
     )
     ax = nimbus.pl.overlay(sdata, channel="CD3", table_key="new", show=False)[0]

@@ -210,7 +210,7 @@ def test_a_channel_without_signal_has_scale_zero_and_a_warning():
 
 def test_nan_is_refused_with_its_place_or_read_as_zero():
     image = np.ones((2, 20, 20), dtype=np.float32)
-    image[1, 5, 6] = np.inf
+    image[0, 5, 6], image[1, 5, 6] = 0, np.inf
     sdata = build_sdata([Field("a", image, None, ("CD3", "CD8"), 0.5)])
     with pytest.raises(ValueError, match="'CD8' of image 'a_image' is inf at row 5, column 6"):
         nimbus.pp.normalize(sdata, **QUIET)

@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import spatialdata
+import tifffile
 
 import nimbus
 from nimbus.data.checksums import add_checksums
@@ -104,6 +105,19 @@ def test_a_flipped_bit_that_decodes_is_named_where_there_are_checksums(tmp_path)
     assert "checksum" in found[1]
     assert str(victim) in found[1]
     assert np.isfinite(scores).all()
+
+
+def test_label_files_whose_ids_are_refused_are_not_called_damaged(tmp_path):
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "masks").mkdir()
+    labels = np.full((8, 9), -1, dtype=np.int16)
+    labels[2:5, 3:7] = 3
+    tifffile.imwrite(tmp_path / "images" / "a" / "m0.tiff", np.ones((8, 9), np.uint8))
+    tifffile.imwrite(tmp_path / "masks" / "a_whole_cell.tiff", labels)
+    sdata = nimbus.io.read_fovs(tmp_path / "images", tmp_path / "masks", pixel_size=0.5)
+    with pytest.raises(OSError, match="holds ids from -1 to 3; .* relabel them") as caught:
+        nimbus.tl.score(sdata, **QUIET, model=brightness)
+    assert "damaged" not in str(caught.value)
 
 
 def test_names_with_blanks_and_unicode_are_read_and_written(store):

@@ -30,6 +30,10 @@ def one_field(image, labels, *, pixel_size=0.5, channels=None):
     return build_sdata([Field("a", image, labels, names, pixel_size)])
 
 
+def uneven(shape):
+    return np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
+
+
 def scores_of(sdata, **options):
     nimbus.tl.score(sdata, **QUIET | options)
     return sdata.tables["table"]
@@ -198,7 +202,7 @@ class TestGeometry:
     def test_cells_off_the_image_are_left_out_with_a_warning(self):
         labels = np.zeros((20, 20), dtype=int)
         labels[:5, :5], labels[15:, 15:] = 1, 2
-        sdata = one_field(np.ones((1, 20, 20)), labels)
+        sdata = one_field(uneven((1, 20, 20)), labels)
         placed = Translation([10, 10], axes=("x", "y"))
         for element in ("a_image", "a_labels"):
             set_transformation(sdata[element], {"um": Identity()}, set_all=True)
@@ -321,7 +325,7 @@ class TestGeometry:
             scores_of(crop, scale="scale1")
 
     def test_an_unknown_pixel_size_is_refused_with_the_way_to_give_it(self):
-        sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
+        sdata = one_field(uneven((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         with pytest.raises(
             ValueError, match=r"pixel size of image 'a_image' is unknown.*pixel_size="
         ):
@@ -330,7 +334,7 @@ class TestGeometry:
 
     def test_a_coordinate_system_called_microns_has_a_known_unit(self):
         image = Image2DModel.parse(
-            np.ones((1, 20, 20)),
+            uneven((1, 20, 20)),
             dims=("c", "y", "x"),
             c_coords=["m0"],
             transformations={"microns": Scale([0.5, 0.5], axes=("x", "y"))},
@@ -346,7 +350,7 @@ class TestGeometry:
     @staticmethod
     def in_systems(**sides):
         """A field with an identity as "global", and systems with pixels of some sides."""
-        sdata = one_field(np.ones((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
+        sdata = one_field(uneven((1, 20, 20)), np.ones((20, 20), int), pixel_size=None)
         placed = {"global": Identity()}
         placed |= {name: Scale([side, side], axes=("x", "y")) for name, side in sides.items()}
         for element in ("a_image", "a_labels"):
@@ -381,8 +385,8 @@ class TestGeometry:
         assert placed_field(self.in_systems(um=0.5, microns=0.25), **ends).um_per_unit is None
 
     def test_an_unusual_pixel_size_is_warned_of(self):
-        with pytest.warns(UserWarning, match="50 micrometres, outside the usual range 0.1-4"):
-            scores_of(draw_sdata([(40, 40)]), pixel_size=50)
+        with pytest.warns(UserWarning, match="5 micrometres, outside the usual range 0.1-4"):
+            scores_of(draw_sdata([(40, 40)]), pixel_size=5)
 
     @pytest.mark.parametrize("size", [0, -1, np.nan])
     def test_an_impossible_pixel_size_is_refused(self, size):
@@ -409,18 +413,42 @@ class TestLabels:
         labels = np.ones((20, 20), dtype=np.int32)
         labels[3, 4] = -7
         with pytest.raises(ValueError, match="hold ids from -7 to 1"):
-            scores_of(one_field(np.ones((1, 20, 20)), labels))
+            scores_of(one_field(uneven((1, 20, 20)), labels))
 
     def test_ids_above_the_limit_are_refused(self):
         labels = np.full((20, 20), 2**31, dtype=np.uint32)
         with pytest.raises(ValueError, match="ids from 2147483648 to 2147483648"):
-            scores_of(one_field(np.ones((1, 20, 20)), labels))
+            scores_of(one_field(uneven((1, 20, 20)), labels))
 
     def test_empty_labels_give_an_empty_table_and_a_warning(self):
         with pytest.warns(UserWarning, match="no cell in the labels 'a_labels'"):
-            table = scores_of(one_field(np.ones((1, 20, 20)), np.zeros((20, 20), int)))
+            table = scores_of(one_field(uneven((1, 20, 20)), np.zeros((20, 20), int)))
         assert table.shape == (0, 1)
         assert table.layers["nimbus"].shape == (0, 1)
+
+    def test_a_cell_larger_than_cells_are_is_warned_of(self):
+        #  cell 7: 60 x 50 pixels of 2 um are 12,000 um2
+        labels = np.zeros((80, 70), dtype=np.uint16)
+        labels[10:70, 10:60], labels[2:5, 3:8] = 7, 4
+        image = draw_image(labels, n_channels=1, seed=3)
+        scores_of(one_field(image, labels, pixel_size=1.8))  # 9,720 um2: no warning
+
+        with pytest.warns(UserWarning, match=r"'a_labels \(cell 7: 12,000 um2\)'"):
+            table = scores_of(one_field(image, labels, pixel_size=2.0))
+
+        assert not np.isnan(table.layers["nimbus"]).any()
+
+    def test_sizes_of_cells_are_told_in_micrometres_whatever_the_pixels_of_the_labels(self):
+        labels = np.zeros((80, 70), dtype=np.uint16)
+        labels[10:70, 10:60] = 7
+        image = draw_image(np.kron(labels, np.ones((2, 2), int)), n_channels=1, seed=3)
+        sdata = one_field(image, np.kron(labels, np.ones((2, 2), np.uint16)), pixel_size=1.0)
+        coarse = Labels2DModel.parse(
+            labels, dims=("y", "x"), transformations={"a": Scale([2.0, 2.0], axes=("x", "y"))}
+        )
+        sdata.labels["a_labels"] = coarse
+        with pytest.warns(UserWarning, match=r"'a_labels \(cell 7: 12,000 um2\)'"):
+            scores_of(sdata)
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.uint64])
     def test_every_integer_type_gives_the_same_scores(self, dtype):
@@ -489,9 +517,11 @@ class TestIntensities:
         assert table.var["nimbus_scale"].tolist() == [0, 1]
         assert (table.layers["nimbus"][:, 0] <= 0.2 + 1e-6).all()
 
-    def test_a_constant_channel_scales_to_one(self):
-        table = scores_of(one_field(np.full((1, 20, 20), 37), np.ones((20, 20), int)))
-        np.testing.assert_allclose(table.var["nimbus_scale"], [37])
+    def test_a_constant_channel_scales_to_one_with_a_warning(self):
+        image = np.concatenate([np.full((1, 20, 20), 37), uneven((1, 20, 20))]).astype(int)
+        with pytest.warns(UserWarning, match=r"no contrast in 'm0 \(a_image\)': all pixels"):
+            table = scores_of(one_field(image, np.ones((20, 20), int)))
+        np.testing.assert_allclose(table.var["nimbus_scale"]["m0"], 37)
 
     def test_what_normalize_returns_for_a_channel_without_signal_can_be_given(self):
         image = draw_sdata([(30, 30)])["a_image"].to_numpy()
@@ -545,8 +575,8 @@ class TestTiles:
         labels = np.zeros((200, 200), dtype=int)
         labels[40:160, 40:160] = 1
         image = draw_image(labels, n_channels=1, seed=3)
-        cut = scores_of(one_field(image, labels, pixel_size=1.0), tile_size=32)
-        whole = scores_of(one_field(image, labels, pixel_size=1.0), tile_size=512)
+        cut = scores_of(one_field(image, labels, pixel_size=0.8), tile_size=32)
+        whole = scores_of(one_field(image, labels, pixel_size=0.8), tile_size=512)
         np.testing.assert_allclose(cut.layers["nimbus"], whole.layers["nimbus"], rtol=1e-6)
         assert cut.obs["area"].tolist() == [120 * 120]
 

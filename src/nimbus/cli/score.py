@@ -50,7 +50,7 @@ def score(
     ] = False,
     pixel_size: Annotated[
         float | None,
-        option(_FIELDS, "Micrometres per pixel of the images, where the files do not say."),
+        option(_FIELDS, "Micrometres per pixel of the images, instead of what the files say."),
     ] = None,
     channels: Annotated[
         list[str] | None,

@@ -153,6 +153,11 @@ class Grid:
         """Rows and columns of the network's grid."""
         return self.y.n_network, self.x.n_network
 
+    @property
+    def label_area(self) -> float:
+        """Network pixels that a label pixel spans."""
+        return self.y.label_size * self.x.label_size / (self.y.factor * self.x.factor)
+
 
 def same_grid(shape: tuple[int, int], factor: float) -> Grid:
     """Grid of an image and labels of one `shape` that lie pixel on pixel.

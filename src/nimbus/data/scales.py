@@ -10,6 +10,7 @@ from typing import Any
 from spatialdata import SpatialData
 
 from nimbus._check import by_name, listed, require_known
+from nimbus.core.intensity import Histogram
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
 from nimbus.engine.histograms import ImagePass, channel_histograms
@@ -103,6 +104,7 @@ def compute_scales(
         passes, nan=nan, n_jobs=n_jobs, show_progress_bar=show_progress_bar
     )
     histograms = dict(zip(images, counted, strict=True))
+    _warn_without_contrast(histograms)
     table = scales_from(histograms, rule, _batches(list(images), by))
     return Scales(table, rule, pooled=by == "dataset")
 
@@ -151,6 +153,22 @@ def warn_without_signal(table: ScaleTable) -> None:
     if empty:
         warnings.warn(
             f"no signal in {listed(empty)}: the scale is 0 and these channels are scored as zeros",
+            stacklevel=3,
+        )
+
+
+def _warn_without_contrast(histograms: Mapping[str, Mapping[str, Histogram]]) -> None:
+    """Warn of channels that have one value above 0 in all pixels of an image."""
+    flat = [
+        f"{c} ({image})"
+        for image, own in histograms.items()
+        for c, one in own.items()
+        if one.values.size == 1 and one.values[0] > 0 and one.counts[0] > 1
+    ]
+    if flat:
+        warnings.warn(
+            f"no contrast in {listed(flat)}: all pixels have the same value, so that scores say "
+            "nothing there; is the channel saturated, or no stain?",
             stacklevel=3,
         )
 

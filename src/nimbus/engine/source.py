@@ -110,11 +110,10 @@ def read_box(array: da.Array, box: Box, *, name: str, group: slice | None = None
         part: AnyArray = np.asarray(box_of(array, index).compute(scheduler="synchronous"))
     except READ_ERRORS as error:
         chunk = damaged_chunk(array, box)
-        which = "the file" if chunk is None else f"the chunk {chunk}"
+        damage = "" if chunk is None else f"; the chunk {chunk} is missing, cut off or damaged"
         raise OSError(
             f"element {name!r} cannot be read at rows {box.y0}:{box.y1}, columns "
-            f"{box.x0}:{box.x1} ({type(error).__name__}: {error}); "
-            f"{which} is missing, cut off or damaged"
+            f"{box.x0}:{box.x1} ({type(error).__name__}: {error}){damage}"
         ) from error
     return part
 

@@ -92,7 +92,8 @@ def paired(
     >>> paired({"a": [Path("a.tif")]}, {"b": Path("b_whole_cell.tiff")}, fovs=None)
     Traceback (most recent call last):
     nimbus.io.errors.ReadError: images and labels do not match. Without labels: 'a'; without \
-image: 'b'. Choose fields that have both with fovs=[...]
+image: 'b'. None has both: give the folder that holds the files or folders of the fields, also of \
+a single one, and pattern= if label files are called otherwise
     """
     with_labels = images if labels is None else labels
     for what, there in (
@@ -100,12 +101,8 @@ image: 'b'. Choose fields that have both with fovs=[...]
         ("field among the labels", with_labels),
     ):
         require_known(what, fovs or (), sorted(there))
-    bare, lost = sorted(set(images) - set(with_labels)), sorted(set(with_labels) - set(images))
-    if fovs is None and (bare or lost):
-        raise ReadError(
-            f"images and labels do not match. Without labels: {listed(bare)}; without image: "
-            f"{listed(lost)}. Choose fields that have both with fovs=[...]"
-        )
+    if fovs is None and set(images) != set(with_labels):
+        raise ReadError(_unmatched(set(images), set(with_labels)))
     wanted = sorted(images) if fovs is None else list(fovs)
     for fov in wanted:
         if len(images[fov]) > 1:
@@ -113,6 +110,20 @@ image: 'b'. Choose fields that have both with fovs=[...]
                 f"field {fov!r} has several images, {listed(images[fov])}; keep one of them"
             )
     return {fov: images[fov][0] for fov in wanted}
+
+
+def _unmatched(images: set[str], labels: set[str]) -> str:
+    """Sentence for fields without labels or without an image."""
+    advice = (
+        "Choose fields that have both with fovs=[...]"
+        if images & labels
+        else "None has both: give the folder that holds the files or folders of the fields, also "
+        "of a single one, and pattern= if label files are called otherwise"
+    )
+    return (
+        f"images and labels do not match. Without labels: {listed(sorted(images - labels))}; "
+        f"without image: {listed(sorted(labels - images))}. {advice}"
+    )
 
 
 def _holds_image(folder: Path) -> bool:

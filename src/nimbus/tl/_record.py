@@ -23,6 +23,9 @@ from nimbus.engine.spare import give_back
 from ._prepare import Prepared
 from ._runrecord import RunRecord, record_of
 
+LARGEST_CELL_UM2 = 10_000.0
+"""A disc of 113 um, which only the largest fat cells and muscle fibres have."""
+
 
 @dataclass(slots=True, eq=False)
 class Scored:
@@ -71,6 +74,25 @@ def warn_without_cells(scored: Scored) -> None:
     empty = [key for key, cells in scored.cells.items() if cells.ids.size == 0]
     if empty:
         warnings.warn(f"there is no cell in the labels {listed(empty)}", stacklevel=3)
+
+
+def warn_of_giants(scored: Scored, *, model_pixel_size_um: float) -> None:
+    """Warn of labels with a cell above `LARGEST_CELL_UM2`, which is hardly one."""
+    giants = []
+    for key, cells in scored.cells.items():
+        label_area = scored.fields[key].placement.grid.label_area
+        um2 = cells.area * label_area * model_pixel_size_um**2
+        giants += [
+            f"{key} (cell {cells.ids[k]}: {um2[k]:,.0f} um2)"
+            for k in np.flatnonzero(um2 > LARGEST_CELL_UM2)[:1]
+        ]
+    if giants:
+        warnings.warn(
+            f"larger than a cell, above {LARGEST_CELL_UM2:,.0f} um2: {listed(giants)}; does the "
+            "mask only tell where cells are (skimage.measure.label numbers them), has the "
+            "background a number, or is pixel_size= (--pixel-size) wrong?",
+            stacklevel=3,
+        )
 
 
 def make_table(scored: Scored) -> AnnData:

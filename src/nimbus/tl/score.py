@@ -25,7 +25,14 @@ from nimbus.engine.spare import give_back
 from ._earlier import earlier_record
 from ._maps import add_maps, map_names
 from ._prepare import prepare
-from ._record import Scored, make_table, score_keys, warn_without_cells, write_scores
+from ._record import (
+    Scored,
+    make_table,
+    score_keys,
+    warn_of_giants,
+    warn_without_cells,
+    write_scores,
+)
 from ._settings import Settings
 
 
@@ -201,6 +208,7 @@ def score(  # noqa: PLR0913 - the public signature
     del scores  # so that what is in the table is held once
     give_back()
     warn_without_cells(scored)
+    warn_of_giants(scored, model_pixel_size_um=run.described.card.pixel_size_um)
     table = target.table if target.table is not None else make_table(scored)
     touched = write_scores(table, scored, run, earlier=earlier, key_added=key_added)
     if target.table is None:
