@@ -69,14 +69,19 @@ class Scored:
         self.cells[key] = replace(self.cells[key], **dict.fromkeys(names))  # type: ignore[arg-type]
 
 
-def warn_without_cells(scored: Scored) -> None:
-    """Warn of labels that hold no cell."""
+def warn_of_labels(scored: Scored, *, model_pixel_size_um: float) -> None:
+    """Warn of labels that hold no cell, or one that is larger than cells are."""
+    _warn_without_cells(scored)
+    _warn_of_giants(scored, model_pixel_size_um=model_pixel_size_um)
+
+
+def _warn_without_cells(scored: Scored) -> None:
     empty = [key for key, cells in scored.cells.items() if cells.ids.size == 0]
     if empty:
-        warnings.warn(f"there is no cell in the labels {listed(empty)}", stacklevel=3)
+        warnings.warn(f"there is no cell in the labels {listed(empty)}", stacklevel=4)
 
 
-def warn_of_giants(scored: Scored, *, model_pixel_size_um: float) -> None:
+def _warn_of_giants(scored: Scored, *, model_pixel_size_um: float) -> None:
     """Warn of labels with a cell above `LARGEST_CELL_UM2`, which is hardly one."""
     giants = []
     for key, cells in scored.cells.items():
@@ -91,7 +96,7 @@ def warn_of_giants(scored: Scored, *, model_pixel_size_um: float) -> None:
             f"larger than a cell, above {LARGEST_CELL_UM2:,.0f} um2: {listed(giants)}; does the "
             "mask only tell where cells are (skimage.measure.label numbers them), has the "
             "background a number, or is pixel_size= (--pixel-size) wrong?",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -29,8 +29,7 @@ from ._record import (
     Scored,
     make_table,
     score_keys,
-    warn_of_giants,
-    warn_without_cells,
+    warn_of_labels,
     write_scores,
 )
 from ._settings import Settings
@@ -207,8 +206,7 @@ def score(  # noqa: PLR0913 - the public signature
     scored = Scored(run.fields, dict(zip(run.fields, scores, strict=True)))
     del scores  # so that what is in the table is held once
     give_back()
-    warn_without_cells(scored)
-    warn_of_giants(scored, model_pixel_size_um=run.described.card.pixel_size_um)
+    warn_of_labels(scored, model_pixel_size_um=run.described.card.pixel_size_um)
     table = target.table if target.table is not None else make_table(scored)
     touched = write_scores(table, scored, run, earlier=earlier, key_added=key_added)
     if target.table is None:
