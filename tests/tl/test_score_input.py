@@ -271,7 +271,7 @@ class TestGeometry:
     def test_labels_that_a_small_turn_moves_off_the_cells_are_refused(self):
         labels = np.zeros((1000, 20), dtype=np.int32)
         labels[990:996, 5:12] = 1
-        sdata = one_field(np.ones((1, 1000, 20)), labels)
+        sdata = one_field(np.arange(20_000).reshape(1, 1000, 20), labels)
         far, near = (np.array([[1, slope, 0], [0, 1, 0], [0, 0, 1]]) for slope in (9e-4, 4e-4))
         own = Scale([0.5, 0.5], axes=("x", "y"))
         for matrix in (near, far):
