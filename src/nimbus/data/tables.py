@@ -311,6 +311,13 @@ def column_of(annotation: Any, key: str) -> pd.Series:
     return there[key]
 
 
+def region_column(table: AnnData) -> str | None:
+    """The column of ``obs`` that names the labels of each cell, else ``"region"`` or ``"fov"``."""
+    own = table.uns.get(TableModel.ATTRS_KEY, {}).get(TableModel.REGION_KEY_KEY)
+    columns = list(table.obs.columns)
+    return next((name for name in (own, Obs.REGION, "fov") if name in columns), None)
+
+
 def table_of(data: AnnData | SpatialData, table_key: str) -> AnnData:
     """The table itself, or the one of a SpatialData object.
 
