@@ -117,7 +117,7 @@ def test_what_exists_is_not_replaced_unasked(nimbus, judged, tmp_path):
         (["--by", "tissue"], "'tissue' does not exist"),
         (["--threshold", "high"], "--threshold"),
         (["--out", "m.txt"], "must end in one of"),
-        (["--out", "nowhere/m.csv"], "its folder does not exist"),
+        (["--out", "nowhere/m.csv"], "nowhere does not exist"),
         (["--figure", "metrics"], "--figure metrics must end in one of"),
         (["--figure", "metrics.xyz"], ".png"),
         (["--table-key", "x", "--field-key", "y"], "column of obs 'y'"),

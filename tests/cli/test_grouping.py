@@ -284,7 +284,7 @@ class TestSafety:
         (["annotate", "--groupby", "kidn"], "did you mean 'kind'"),
         (["annotate", "--exclude-types", "Mac"], "cell type 'Mac' does not exist"),
         (["annotate", "--priors", "high"], "--priors 'high' is not understood"),
-        (["annotate", "--table", "nowhere/m.csv"], "its folder does not exist"),
+        (["annotate", "--table", "nowhere/m.csv"], "nowhere does not exist"),
     ],
 )
 def test_errors_are_one_line_and_change_nothing(nimbus, tmp_path, assignment, arguments, message):

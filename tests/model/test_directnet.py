@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 from nimbus.model import VIEWS, directblock, make_predictor
 from nimbus.model.directblock import direct_conv, through_block
 from nimbus.model.directnet import direct_unet
-from nimbus.model.predictor import DIRECT_FILTERS
+from nimbus.model.ready import DIRECT_FILTERS
 from nimbus.model.strips import Workspace
 from nimbus.model.turning import turned, turned_back, turned_net
 from nimbus.model.unet import reflect_pad

@@ -12,7 +12,7 @@ from nimbus.model.checkpoint import load_checkpoint, save_checkpoint
 from nimbus.model.fold import FoldedUNet
 from nimbus.model.onnx import export_onnx
 from nimbus.model.patches import in_patches
-from nimbus.model.predictor import DIRECT_FILTERS
+from nimbus.model.ready import DIRECT_FILTERS
 from nimbus.model.turning import turned, turned_back
 
 from .conftest import drawn_planes

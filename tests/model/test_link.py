@@ -162,7 +162,7 @@ def test_several_devices_take_turns():
 
 
 def test_all_gpus_are_used_where_none_is_chosen(monkeypatch, calibrated):
-    from nimbus.model import predictor as module
+    from nimbus.model import ready as module
 
     made = []
 
@@ -195,7 +195,7 @@ def test_all_gpus_are_used_where_none_is_chosen(monkeypatch, calibrated):
     ],
 )
 def test_gpus_of_several_kinds_run_in_one_precision(monkeypatch, calibrated, capabilities, wanted):
-    from nimbus.model import predictor as module
+    from nimbus.model import ready as module
 
     made = []
 

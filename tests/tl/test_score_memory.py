@@ -12,7 +12,7 @@ from support.tissue import draw_sdata
 
 torch = pytest.importorskip("torch")
 
-from nimbus.model import predictor as module  # noqa: E402 - needs torch
+from nimbus.model import ready as module  # noqa: E402 - needs torch
 from support.nets import saved_net  # noqa: E402
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from nimbus import model as models
 from nimbus.model.onnx import TOLERANCE, export_onnx, onnx_difference
 
+from ._newfile import require_file
 from ._whole import written_whole
 
 
@@ -20,12 +21,7 @@ def exported(model: str, out: Path, *, overwrite: bool) -> str:
     FileExistsError
         `out` is there and is not to be replaced.
     """
-    if out.suffix != ".onnx":
-        raise ValueError(f"--out {out} must end in .onnx")
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"--out {out} exists; --overwrite replaces it")
-    if not out.absolute().parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: folder {out.absolute().parent} does not exist")
+    require_file("--out", out, (".onnx",), overwrite=overwrite)
     loaded = models.load_model(model)
     with written_whole(out) as part:
         export_onnx(loaded.net, loaded.card, part)

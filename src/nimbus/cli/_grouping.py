@@ -16,11 +16,12 @@ import nimbus
 from nimbus._keys import Suffix
 from nimbus._progress import tell
 from nimbus.data.clusters import nodes_of, record_of
-from nimbus.data.names import require_name
+from nimbus.data.names import require_key_names
 from nimbus.data.tables import table_of
 
 from ._columns import columns, number
 from ._measure import export
+from ._newfile import require_file
 from ._opened import claimed_if_store, opened, save_keys
 from ._options import in_shell_words
 from ._outputs import TABLE_KINDS
@@ -178,12 +179,12 @@ def _run(
 def _require_names(data: AnnData | SpatialData, keys: list[str], wanted: Mapping[str, Any]) -> None:
     """Fail before the work if the store could not be read with what it is called."""
     prefix = wanted["key_added"]
-    for attribute, _, name in (key.partition("/") for key in keys):
-        if isinstance(data, SpatialData):
-            there = getattr(table_of(data, wanted["table_key"]), attribute)
-            require_name(name, there, what=f"key_added={prefix!r} gives {attribute}[{name!r}]")
-        elif "/" in name:
-            raise ValueError(f"key_added={prefix!r}: no name in a file may hold '/'")
+    if isinstance(data, SpatialData):
+        table = table_of(data, wanted["table_key"])
+        for attribute, _, name in (key.partition("/") for key in keys):
+            require_key_names(table, {attribute: [name]}, key_added=prefix)
+    elif "/" in prefix:
+        raise ValueError(f"key_added={prefix!r}: no name in a file may hold '/'")
 
 
 def _check_output(run: Grouping) -> None:
@@ -192,15 +193,8 @@ def _check_output(run: Grouping) -> None:
         run.store if run.store.is_dir() else run.store.absolute().parent, os.W_OK
     ):
         raise PermissionError(f"{run.store} cannot be written; copy it")
-    path = run.table
-    if path is None:
-        return
-    if path.suffix not in TABLE_KINDS:
-        raise ValueError(f"--table {path} must end in one of {', '.join(TABLE_KINDS)}")
-    if path.is_dir() or (path.exists() and not run.overwrite):
-        raise FileExistsError(f"--table {path} exists; --overwrite replaces it")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"--table {path}: its folder does not exist")
+    if run.table is not None:
+        require_file("--table", run.table, TABLE_KINDS, overwrite=run.overwrite)
 
 
 def _share(part: int, whole: int) -> str:

@@ -16,6 +16,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 import nimbus
 
 from ._columns import columns, number
+from ._newfile import require_file
 from ._opened import opened
 from ._options import in_shell_words
 from ._whole import written_whole
@@ -121,14 +122,8 @@ def _check_outputs(run: Evaluation) -> None:
         ("--out", run.out, TABLE_KINDS),
         ("--figure", run.figure, figures),
     ):
-        if path is None:
-            continue
-        if path.suffix.lower() not in kinds:
-            raise ValueError(f"{option} {path} must end in one of {', '.join(kinds)}")
-        if path.is_dir() or (path.exists() and not run.overwrite):
-            raise FileExistsError(f"{option} {path} exists; --overwrite replaces it")
-        if not path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"{option} {path}: its folder does not exist")
+        if path is not None:
+            require_file(option, path, kinds, overwrite=run.overwrite)
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:

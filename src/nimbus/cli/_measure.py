@@ -123,11 +123,12 @@ def _written(run: Run, sdata: SpatialData) -> list[str]:
 
 def export(table: AnnData, path: Path, *, layer: str | None) -> None:
     """Write a table: all of it to ``.h5ad``, cells and a layer to ``.csv`` or ``.parquet``."""
-    if path.suffix == ".h5ad":
+    kind = path.suffix.lower()
+    if kind == ".h5ad":
         table.write_h5ad(path)
         return
     cells = flat_table(table, layer=layer)
-    if path.suffix == ".csv":
+    if kind == ".csv":
         cells.to_csv(path, index=False)
     else:
         cells.to_parquet(path, index=False)

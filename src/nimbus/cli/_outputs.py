@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ._newfile import require_file, require_parent
 
 TABLE_KINDS = (".csv", ".parquet", ".h5ad")
 
@@ -57,12 +58,7 @@ class Outputs:
         else:
             self._check_folders()
         if self.table is not None:
-            if self.table.suffix not in TABLE_KINDS:
-                kinds = ", ".join(TABLE_KINDS)
-                raise ValueError(f"--table {self.table} must end in one of {kinds}")
-            if self.table.is_dir() or (self.table.exists() and not self.overwrite):
-                raise FileExistsError(f"--table {self.table} exists; --overwrite replaces it")
-            _check_parent("--table", self.table)
+            require_file("--table", self.table, TABLE_KINDS, overwrite=self.overwrite)
         return self
 
     def _check_url(self, url: str) -> None:
@@ -117,7 +113,7 @@ class Outputs:
                     f"--out {self.out} exists; --overwrite replaces it, and it is scored in place "
                     f"by: nimbus score {self.out}"
                 )
-        _check_parent("--out", self.out)
+        require_parent("--out", self.out)
 
 
 def is_url(store: str) -> bool:
@@ -128,11 +124,3 @@ def is_url(store: str) -> bool:
 def is_store(path: Path) -> bool:
     """Whether a folder is a Zarr group."""
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
-
-
-def _check_parent(option: str, path: Path) -> None:
-    parent = path.absolute().parent
-    if not parent.is_dir():
-        raise FileNotFoundError(f"{option} {path}: folder {parent} does not exist")
-    if not os.access(parent, os.W_OK):
-        raise PermissionError(f"{option} {path}: folder {parent} cannot be written")

@@ -25,14 +25,7 @@ import pandas as pd
 
 from nimbus._check import listed, unknown_name
 
-from .assignment import (
-    Assignment,
-    counts_rows,
-    csv_lines,
-    entry_text,
-    is_blank,
-    read_assignment,
-)
+from .assignment import Assignment, counts_rows, csv_lines, entry_text, is_blank, read_assignment
 from .typerules import Literal, Rule, Signature, TypeRules
 
 WORDS = ("pos", "neg", "allpos", "allneg", "anypos", "anyneg")

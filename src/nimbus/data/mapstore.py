@@ -66,7 +66,7 @@ def touched(table: AnnData, key: str) -> Touched:
     record = table.uns[key + Suffix.CLUSTER]
     found = {
         f"obs/{column}": table.obs[column].array,
-        f"uns/{column}_colors": table.uns[column + "_colors"],
+        f"uns/{column}{Suffix.COLORS}": table.uns[column + Suffix.COLORS],
         f"uns/dendrogram_{column}": table.uns.get(f"dendrogram_{column}"),
     }
     names = ("consensus", "metacluster", "map")  # the map is last: it tells that all is there

@@ -40,7 +40,9 @@ def require_name(name: str, there: Iterable[str], *, what: str) -> None:
         )
 
 
-def require_key_names(table: AnnData, keys: Mapping[str, Iterable[str]]) -> None:
+def require_key_names(
+    table: AnnData, keys: Mapping[str, Iterable[str]], *, key_added: str | None = None
+) -> None:
     """Raise ``ValueError`` for a name in a table with which SpatialData cannot read its store.
 
     Parameters
@@ -49,15 +51,25 @@ def require_key_names(table: AnnData, keys: Mapping[str, Iterable[str]]) -> None
         The table.
     keys
         Names by attribute, e.g. ``{"layers": ["nimbus"]}``.
+    key_added
+        Where these names come from, for the message; ``None``: the table has them.
 
     Examples
     --------
     >>> require_key_names(AnnData(), {"layers": ["nimbus"], "obs": ["my_column"]})
     """
     for attribute, names in keys.items():
+        # Newer AnnData lists X among the layers, as None.
         there = [str(name) for name in getattr(table, attribute) if name is not None]
-        for name in names:
-            require_name(name, there, what=f"{attribute}[{name!r}]")
+        _require_beside(there, attribute, names, key_added)
+
+
+def _require_beside(
+    there: Iterable[str], attribute: str, names: Iterable[str], key_added: str | None
+) -> None:
+    gives = "" if key_added is None else f"key_added={key_added!r} gives "
+    for name in names:
+        require_name(name, there, what=f"{gives}{attribute}[{name!r}]")
 
 
 def require_new_element(sdata: SpatialData, name: str, *, what: str) -> None:
@@ -96,8 +108,8 @@ def require_table_names(
     table = find_table(sdata, table_key)
     if table_key not in sdata.tables:
         require_new_element(sdata, table_key, what=f"table_key={table_key!r}")
+    if table is not None:
+        require_key_names(table, keys, key_added=key_added)
+        return
     for attribute, names in keys.items():
-        # Newer AnnData lists X among the layers, as None.
-        there = new if table is None else [k for k in getattr(table, attribute) if k is not None]
-        for name in names:
-            require_name(name, there, what=f"key_added={key_added!r} gives {attribute}[{name!r}]")
+        _require_beside(new, attribute, names, key_added)

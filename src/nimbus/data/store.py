@@ -175,16 +175,20 @@ def _require_group(store: Path, name: str) -> None:
 
 def has_other_rows(sdata: SpatialData, table_key: str) -> bool:
     """Whether the store has that table, with other rows or columns, or another order of them."""
-    path = Path(str(sdata.path)) / "tables" / table_key
+    path = _place(sdata, table_key)
     return path.is_dir() and not is_aligned(
         sdata.tables[table_key], zarr.open_group(path, mode="r", use_consolidated=False)
     )
 
 
+def _place(sdata: SpatialData, table_key: str) -> Path:
+    return Path(str(sdata.path)) / "tables" / table_key
+
+
 def _can_take_keys(sdata: SpatialData, table_key: str) -> bool:
     """Whether keys of a table fit the one in the store; warns where that is another one."""
     if not has_other_rows(sdata, table_key):
-        return (Path(str(sdata.path)) / "tables" / table_key).is_dir()
+        return _place(sdata, table_key).is_dir()
     table = sdata.tables[table_key]
     warnings.warn(
         f"table {table_key!r} ({table.n_obs} rows, {table.n_vars} columns) is written whole, in "

@@ -209,7 +209,7 @@ def _seen_cells(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> I
     read = field.source.read_labels(window)
     wide = cell_plane(read, grid, around, origin=window)
     every, counts = np.unique(wide, return_counts=True)
-    middles = _middles(wide, every, around) if plan.once else None
+    middles = _middles(wide, every, counts, around) if plan.once else None
     for tile, inside in zip(tiles, insides, strict=True):
         ids, position = compact_ids(wide[inside.relative_to(around).slices])
         area = np.bincount(position[position >= 0], minlength=ids.size)
@@ -228,12 +228,11 @@ def _seen_cells(field: LabelledField, tiles: Sequence[Tile], plan: CutPlan) -> I
         )
 
 
-def _middles(ids: AnyArray, every: AnyArray, window: Box) -> NDArray[np.float64]:
+def _middles(ids: AnyArray, every: AnyArray, counts: AnyArray, window: Box) -> NDArray[np.float64]:
     """Middle of each cell of `every`, which are the ids in the window: y, x of the grid."""
     number = np.searchsorted(every, ids).ravel()
-    n_pixels = np.bincount(number)
     sums = [np.bincount(number, weights=place.ravel()) for place in np.indices(ids.shape)]
-    return np.stack(sums, axis=1) / n_pixels[:, None] + (window.y0, window.x0)
+    return np.stack(sums, axis=1) / counts[:, None] + (window.y0, window.x0)
 
 
 def _inside(points: NDArray[np.float64], box: Box) -> BoolArray:

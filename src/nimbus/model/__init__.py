@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .device import available_devices, choose_device, choose_dtype
     from .load import LoadedModel, load_model
     from .onnx import export_onnx
-    from .predictor import NetPredictor, make_predictor, predictor_of_all
+    from .predictor import NetPredictor
+    from .ready import make_predictor, predictor_of_all
     from .state import CheckpointError
     from .unet import UNet
 
@@ -36,8 +37,8 @@ _LAZY = {
     "export_onnx": "onnx",
     "load_checkpoint": "checkpoint",
     "load_model": "load",
-    "make_predictor": "predictor",
-    "predictor_of_all": "predictor",
+    "make_predictor": "ready",
+    "predictor_of_all": "ready",
     "save_checkpoint": "checkpoint",
 }
 

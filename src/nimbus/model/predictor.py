@@ -14,17 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .device import Precision, choose_device, choose_dtype, fast_bfloat16
-from .directnet import direct_unet
-from .fastnet import fast_unet
-from .fold import FoldedUNet
-from .link import Link, PlainLink, Waiting, link_to
-from .manydevices import ManyDevices
+from .link import Link, PlainLink, Waiting
 from .predicting import HOST_LOCK, Predictor
-from .strips import Workspace
-from .turning import turned, turned_back, turned_net
-from .unet import UNet
-from .views import VIEWS, View
+from .turning import turned, turned_back
+from .views import View
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +29,6 @@ GPU_BATCH_PIXELS = 4 * 1024 * 1024
 
 In float32 it is half of that.
 """
-
-DIRECT_FILTERS = 12
-"""Up to so many features at the full resolution, a processor is quicker without Winograd."""
 
 NO_MEMORY = ("out of memory", "CUDNN_STATUS_ALLOC_FAILED", "unable to find an engine to execute")
 """What errors say that have no class of their own: of MPS the first, of cuDNN the others."""
@@ -74,6 +64,7 @@ class NetPredictor(Predictor):
 
     Examples
     --------
+    >>> from nimbus.model import UNet
     >>> net = UNet(depth=2, root_filters=2).eval().requires_grad_(False)
     >>> predictor = NetPredictor(net, torch.device("cpu"), batch_size=4)
     >>> predictor.fitting(512 * 512)  # tiles of this size that it takes at once
@@ -182,99 +173,6 @@ class NetPredictor(Predictor):
         elif self.device.type == "mps":
             torch.mps.empty_cache()
         return size // 2
-
-
-def make_predictor(
-    net: UNet,
-    *,
-    device: str | None = None,
-    precision: Precision = "auto",
-    batch_size: int | None = None,
-) -> NetPredictor:
-    """Make a network ready on a device: fold its batch norms, order its memory, move it.
-
-    Parameters
-    ----------
-    net
-        In evaluation mode; it is not changed.
-    device
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None takes the best there is.
-    precision
-        ``"float32"`` is exact; ``"auto"`` takes bfloat16 where the device is fast in it.
-    batch_size
-        Pairs of planes at once.
-
-    Raises
-    ------
-    ValueError
-        An unknown precision, or a device that is not on this machine.
-
-    Examples
-    --------
-    >>> predictor = make_predictor(UNet(depth=3, root_filters=4), device="cpu")
-    >>> predictor.predict(np.zeros((1, 2, 16, 20), np.float32)).shape
-    (1, 1, 16, 20)
-    """
-    where = choose_device(device)
-    dtype = choose_dtype(precision, where)
-    if where.type == "cpu" and dtype == torch.float32:
-        return _on_host(net, batch_size)
-    network = FoldedUNet(net).to(device=where, dtype=dtype).eval()
-    return NetPredictor(network, where, dtype, batch_size, link_to(where))
-
-
-def _on_host(net: UNet, batch_size: int | None) -> NetPredictor:
-    """On the processor, in float32: the way that is quicker for so many features."""
-    host = torch.device("cpu")
-    if net.root_filters > DIRECT_FILTERS:
-        return NetPredictor(fast_unet(net), host, batch_size=batch_size)
-    space = Workspace()
-    others = {view: direct_unet(turned_net(net, view), space) for view in VIEWS[1:]}
-    return NetPredictor(direct_unet(net, space), host, batch_size=batch_size, turned=others)
-
-
-def predictor_of_all(
-    net: UNet, *, device: str | None, precision: Precision, batch_size: int | None
-) -> Predictor:
-    """:func:`make_predictor`; on all GPUs in turn where there are some and none is chosen.
-
-    Parameters
-    ----------
-    net, precision, batch_size
-        As in :func:`make_predictor`; ``"auto"`` is bfloat16 where all devices are fast in it.
-    device
-        One device; None or ``"cuda"`` takes all GPUs, each for the tile that comes next.
-
-    Raises
-    ------
-    ValueError
-        An unknown precision, or a device that is not on this machine.
-
-    Examples
-    --------
-    >>> net = UNet(depth=2, root_filters=2).eval()
-    >>> one = predictor_of_all(net, device="cpu", precision="float32", batch_size=None)
-    >>> one.predict(np.zeros((1, 2, 8, 8), np.float32)).shape
-    (1, 1, 8, 8)
-    """
-    chosen = choose_device(device)
-    every = chosen.type == "cuda" and chosen.index is None
-    where = (
-        [torch.device("cuda", k) for k in range(torch.cuda.device_count())] if every else [chosen]
-    )
-    common = _common(precision, where)
-    each = [
-        make_predictor(net, device=str(one), precision=common, batch_size=batch_size)
-        for one in where
-    ]
-    return each[0] if len(each) == 1 else ManyDevices(tuple(each))
-
-
-def _common(precision: Precision, devices: Sequence[torch.device]) -> Precision:
-    """One precision for all: scores must not depend on which device a tile came to."""
-    if precision != "auto":
-        return precision
-    return "bfloat16" if all(map(fast_bfloat16, devices)) else "float32"
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -15,7 +15,6 @@ from nimbus._types import BoolArray, FloatArray
 _TAIL = 0.001
 """Part of the cells at either end of the reference that is drawn in the outermost bins."""
 
-
 N_STEPS = 4
 """Most even steps along the x axis."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
+from matplotlib.patches import Patch
 
 AxesGiven: TypeAlias = Axes | Iterable[Axes] | None
 """One axes, a list or an array of them, or none."""
@@ -24,6 +25,12 @@ UNDEFINED = "#8C8C8C"
 
 BESIDE = 0.15
 """Room in inches beside a legend."""
+
+TITLE = 0.3
+"""Room above a panel in inches."""
+
+LEGEND_ROWS = 20
+"""Entries of a legend beneath each other."""
 
 SAVE_DPI = 200
 """Dots per inch of saved pixels."""
@@ -70,6 +77,19 @@ def finish(
         plt.show()
         return None
     return list(axes)
+
+
+def legend_look(title: str, entries: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments of a legend of colours by name, in columns."""
+    return {
+        "handles": [Patch(color=color, label=name) for name, color in entries.items()],
+        "title": title,
+        "fontsize": "small",
+        "handlelength": 1.0,
+        "alignment": "left",
+        "frameon": False,
+        "ncols": -(-len(entries) // LEGEND_ROWS),
+    }
 
 
 def make_room(*legends: Legend, above: float = 0.0) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 from spatialdata import SpatialData
 
 from nimbus._optional import required_module
@@ -19,14 +17,8 @@ from nimbus.data.part import Span
 from nimbus.data.tables import annotated_labels, table_of
 
 from ._panels import scale_bar
-from ._show import UNDEFINED, AxesGiven, finish, flat_axes, make_room
+from ._show import TITLE, UNDEFINED, AxesGiven, finish, flat_axes, legend_look, make_room
 from ._tissue import TissueField, tissue_field
-
-LEGEND_ROWS = 20
-"""Entries of the legend beneath each other."""
-
-TITLE = 0.3
-"""Room above a panel in inches."""
 
 
 def celltypes(  # noqa: PLR0913 - the public signature
@@ -161,15 +153,7 @@ def _draw_legend(
     axes: Sequence[Axes], title: str, entries: Mapping[str, str], *, outside: bool
 ) -> None:
     """At the right of the figure; of given axes, of the last panel of the first row."""
-    look: dict[str, Any] = {
-        "handles": [Patch(color=color, label=name) for name, color in entries.items()],
-        "title": title,
-        "fontsize": "small",
-        "handlelength": 1.0,
-        "alignment": "left",
-        "frameon": False,
-        "ncols": math.ceil(len(entries) / LEGEND_ROWS),
-    }
+    look = legend_look(title, entries)
     if outside:
         make_room(axes[0].figure.legend(loc="outside right upper", **look))
         return

@@ -12,7 +12,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.legend import Legend
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 from spatialdata import SpatialData
@@ -26,15 +26,9 @@ from nimbus.data.tables import table_of
 from ._glyphs import LINE, PAPER, draw_discs, draw_pies, draw_stars, radii
 from ._nodecontent import Glyph, NodeContent, node_content
 from ._nodes import NodeLayout, grid_layout, tree_of_nodes
-from ._show import BESIDE, UNDEFINED, AxesGiven, finish, flat_axes, make_room
-
-TITLE = 0.3
-"""Room above a panel in inches."""
+from ._show import BESIDE, TITLE, UNDEFINED, AxesGiven, finish, flat_axes, legend_look, make_room
 
 NodeLayoutName: TypeAlias = Literal["grid", "tree"]
-
-LEGEND_ROWS = 20
-"""Entries of a legend beneath each other."""
 
 
 def som(  # noqa: PLR0913 - the public signature
@@ -234,18 +228,12 @@ def _legend(ax: Axes, title: str, entries: Mapping[str, str], left: float) -> Le
     beside = ScaledTranslation(left, 0, ax.figure.dpi_scale_trans)
     legend = Legend(
         ax,
-        [Patch(color=hue) for hue in entries.values()],
-        list(entries),
-        title=title,
+        labels=list(entries),
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
         bbox_transform=ax.transAxes + beside,
         borderaxespad=0,
-        fontsize="small",
-        handlelength=1.0,
-        alignment="left",
-        frameon=False,
-        ncols=-(-len(entries) // LEGEND_ROWS),
+        **legend_look(title, entries),
     )
     ax.add_artist(legend)
     legend.set_clip_on(False)  # else the layout leaves no room for it

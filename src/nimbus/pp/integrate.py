@@ -8,12 +8,12 @@ from anndata import AnnData
 from spatialdata import SpatialData
 
 from nimbus._keys import Layers
+from nimbus.data.cellvalues import RegionRows, aligned, new_table
 from nimbus.data.elements import require_sdata
 from nimbus.data.layers import dense
 from nimbus.data.names import require_table_names
 from nimbus.data.sources import OpenField, Request, open_field, to_world, wanted_channels
 from nimbus.data.store import require_writable, write_table
-from nimbus.data.tables import RegionRows, aligned, new_table
 from nimbus.data.targets import find_target
 from nimbus.engine.integrate import CellMeans, integrate_fields
 from nimbus.engine.run import default_jobs

@@ -14,12 +14,11 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from nimbus._check import by_name, listed, one_or_more, require_known
-from nimbus._keys import Obs
 from nimbus._types import BoolArray
 from nimbus.cluster.rows import ArrayRows, Rows
 from nimbus.cluster.survey import Survey
 from nimbus.data.layers import layer_names
-from nimbus.data.tables import column_of
+from nimbus.data.tables import column_of, region_column
 
 from ._daskrows import DaskRows
 
@@ -167,14 +166,12 @@ def strata(table: AnnData, region_key: str | None) -> NDArray[np.int64]:
     ValueError
         `region_key` is no column of ``obs``.
     """
-    columns = [str(name) for name in table.obs.columns]
     if region_key is not None:
-        require_known("column of obs", [region_key], columns)
-    own = table.uns.get("spatialdata_attrs", {}).get("region_key")
-    found = [name for name in (region_key, own, Obs.REGION, "fov") if name in columns]
-    if not found:
+        require_known("column of obs", [region_key], [str(name) for name in table.obs.columns])
+    column = region_column(table) if region_key is None else region_key
+    if column is None:
         return np.zeros(table.n_obs, dtype=np.int64)
-    codes, _ = pd.factorize(column_of(table.obs, found[0]), use_na_sentinel=False)
+    codes, _ = pd.factorize(column_of(table.obs, column), use_na_sentinel=False)
     numbers: NDArray[np.int64] = codes.astype(np.int64)
     return numbers
 

@@ -17,7 +17,7 @@ from nimbus._keys import Obs
 from nimbus._types import FloatArray
 from nimbus.data.centroids import centroids_px
 from nimbus.data.layers import layer_names, layer_values
-from nimbus.data.tables import obs_of
+from nimbus.data.tables import column_of, obs_of
 
 from ._judged import JudgedTable, image_numbers
 from ._surroundings import MEASURES, Surroundings
@@ -105,7 +105,7 @@ def covariate_values(
     columns = [table.var_names.get_loc(name) for name in judged.markers]
     area = np.full(shape[0], np.nan)
     if "cell_size" not in lacks:
-        area = obs_of(table)[sources.area_key].to_numpy(dtype=np.float64)
+        area = column_of(table.obs, sources.area_key).to_numpy(dtype=np.float64)
     intensity = np.full(shape, np.nan)
     if "heterogeneity" in names:
         intensity = layer_values(table, sources.intensity_layer, columns).astype(np.float64)
@@ -117,7 +117,7 @@ def covariate_values(
     return {
         name: MEASURES[name](around)
         if name in MEASURES
-        else np.broadcast_to(obs_of(table)[name].to_numpy(dtype=np.float64)[:, None], shape)
+        else np.broadcast_to(column_of(table.obs, name).to_numpy(dtype=np.float64)[:, None], shape)
         for name in names
     }
 

@@ -12,13 +12,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from nimbus._check import listed, one_or_more, require_known, require_once
-from nimbus._keys import Layers, Obs
+from nimbus._keys import Layers
 from nimbus._types import FloatArray, IntArray
 from nimbus.data.layers import layer_names, layer_values, scores_or_labels
-from nimbus.data.tables import obs_of
-
-FIELD_COLUMNS = (Obs.REGION, "fov")
-"""Columns of ``obs`` that name the field of a cell, where the table does not say which does."""
+from nimbus.data.tables import column_of, region_column
 
 _TOP = 0.999
 """Quantile of a marker's cells that is 1 where markers are pooled."""
@@ -122,20 +119,17 @@ def field_numbers(table: AnnData, field_key: str | None) -> tuple[IntArray, int]
     ValueError
         `field_key` is no column of ``obs``.
     """
-    obs = obs_of(table)
-    columns = [str(name) for name in obs.columns]
     if field_key is not None:
-        require_known("column of obs", [field_key], columns)
-    else:
-        field_key = _image_column(table)
-        if field_key is None:
-            warnings.warn(
-                "the table has no column that names the field of each cell (region, fov), so all "
-                "cells are taken as one field; pass field_key= (--field-key)",
-                stacklevel=4,
-            )
-            return np.zeros(table.n_obs, dtype=np.int64), 1
-    codes, names = pd.factorize(obs[field_key], use_na_sentinel=False)
+        require_known("column of obs", [field_key], [str(name) for name in table.obs.columns])
+    column = region_column(table) if field_key is None else field_key
+    if column is None:
+        warnings.warn(
+            "the table has no column that names the field of each cell (region, fov), so all "
+            "cells are taken as one field; pass field_key= (--field-key)",
+            stacklevel=4,
+        )
+        return np.zeros(table.n_obs, dtype=np.int64), 1
+    codes, names = pd.factorize(column_of(table.obs, column), use_na_sentinel=False)
     return codes.astype(np.int64), max(len(names), 1)
 
 
@@ -144,19 +138,12 @@ def image_numbers(table: AnnData, field: IntArray) -> IntArray:
 
     A field may span several images, as that of a patient does: places in them are no distances.
     """
-    column = _image_column(table)
+    column = region_column(table)
     if column is None:
         return field
-    codes, names = pd.factorize(obs_of(table)[column], use_na_sentinel=False)
+    codes, names = pd.factorize(column_of(table.obs, column), use_na_sentinel=False)
     image: IntArray = np.unique(field * max(len(names), 1) + codes, return_inverse=True)[1]
     return image
-
-
-def _image_column(table: AnnData) -> str | None:
-    """The column that names the labels of each cell, or ``"fov"``."""
-    own = table.uns.get("spatialdata_attrs", {}).get("region_key")
-    there = obs_of(table).columns
-    return next((name for name in (own, *FIELD_COLUMNS) if name in there), None)
 
 
 def _baseline_layer(wanted: str | None, layer: str, there: Sequence[str]) -> str | None:

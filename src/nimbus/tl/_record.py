@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
 from nimbus.core.scales import ScaleTable
+from nimbus.data.cellvalues import RegionRows, aligned, new_table
 from nimbus.data.layers import dense
 from nimbus.data.sources import OpenField, to_world
-from nimbus.data.tables import RegionRows, aligned, new_table
 from nimbus.engine.score import CellScores
 from nimbus.engine.spare import give_back
 

@@ -76,7 +76,8 @@ def combine_clusters(
     part = clusters.astype(object)
     numbers = {name: str(name).isdigit() for name in clusters.cat.categories}
     names = {name: prefix + name if number else name for name, number in numbers.items()}
-    whole = column_of(table.obs, column).astype("string").astype(object)
+    before = pd.Categorical(column_of(table.obs, column))
+    whole = pd.Series(before).astype("string").astype(object)
     chosen = whole.isin(groups).to_numpy()
     if (part.notna().to_numpy() & ~chosen).any():
         raise ValueError(
@@ -84,12 +85,14 @@ def combine_clusters(
             "other groups now; run nimbus.tl.cluster again"
         )
     combined = np.where(chosen, part.map(names), whole)
-    order = [*_categories(table, column, groups), *names.values()]
+    kept = [str(name) for name in before.categories if str(name) not in groups]
+    order = [*kept, *names.values()]
     result = pd.Categorical(combined, categories=list(dict.fromkeys(order)))
     result = result.remove_unused_categories()
     added = key_added or key + "_combined"
     table.obs[added] = result
-    table.uns[added + Suffix.COLORS] = _colors(table, list(result.categories), column)
+    known = table.uns.get(column + Suffix.COLORS)
+    table.uns[added + Suffix.COLORS] = _colors(list(result.categories), before, known)
 
 
 def _restricted_by(table: AnnData, key: str) -> tuple[str, list[str]]:
@@ -111,18 +114,13 @@ def _restricted_by(table: AnnData, key: str) -> tuple[str, list[str]]:
     return column, groups
 
 
-def _categories(table: AnnData, column: str, groups: Sequence[str]) -> list[str]:
-    """Groups of the column that were not chosen, in their order."""
-    values = pd.Categorical(column_of(table.obs, column).astype("category"))
-    return [str(name) for name in values.categories if str(name) not in groups]
-
-
-def _colors(table: AnnData, names: Sequence[str], column: str) -> np.ndarray:
-    """Colours that groups of the column have; others get new ones."""
-    known = table.uns.get(column + Suffix.COLORS)
-    values = pd.Categorical(column_of(table.obs, column).astype("category"))
-    has = known is not None and len(known) == len(values.categories)
-    old = dict(zip(map(str, values.categories), known if has else (), strict=has))
+def _colors(
+    names: Sequence[str], before: pd.Categorical, known: Sequence[str] | None
+) -> np.ndarray:
+    """Colours that groups had before; others get new ones."""
+    old: dict[str, str] = {}
+    if known is not None and len(known) == len(before.categories):
+        old = dict(zip(map(str, before.categories), known, strict=True))
     kept = {name: str(old[name]) for name in names if name in old}
     rest = [name for name in names if name not in kept]
     fresh = dict(zip(rest, distinct_colors(len(rest), taken=list(kept.values())), strict=True))

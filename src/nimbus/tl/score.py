@@ -25,13 +25,7 @@ from nimbus.engine.spare import give_back
 from ._earlier import earlier_record
 from ._maps import add_maps, map_names
 from ._prepare import prepare
-from ._record import (
-    Scored,
-    make_table,
-    score_keys,
-    warn_of_labels,
-    write_scores,
-)
+from ._record import Scored, make_table, score_keys, warn_of_labels, write_scores
 from ._settings import Settings
 
 

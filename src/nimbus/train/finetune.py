@@ -168,7 +168,7 @@ def finetune(  # noqa: PLR0913 - the public signature
             opened = _opened(_cut(data, Path(folder), parent.card, wanted, where))
         parts = _parts(opened, wanted)
         warn_of_shared_cells(opened.learn, parts)
-        require_tile_size(parts.learn.shards[0].planes.shape[1:], parent.card)
+        require_tile_size(parts.learn.tile_shape, parent.card)
         _require_both_classes(parts)
         changes = augment if augment is not None else GENTLE
         best = learned(parent, parts, wanted, changes, device, show_progress_bar)

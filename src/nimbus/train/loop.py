@@ -123,7 +123,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     folders = [shards] if isinstance(shards, str | Path) else list(shards)
     opened = [open_shards(folder) for folder in folders]
     train, held_out = split(opened, held_out=wanted.held_out, shares=shares)
-    require_tile_size(train.shards[0].planes.shape[1:], wanted)
+    require_tile_size(train.tile_shape, wanted)
     checkpoint = Path(out) / CHECKPOINT
     decides = recipe(wanted, changes, opened, shares=shares, start=start, teachers=teachers)
     first = state_to_resume(checkpoint, decides, resume=resume)

@@ -80,6 +80,12 @@ class TileSampler:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Rows and columns of the tiles, which all have one size."""
+        height, width = self.shards[0].planes.shape[1:]
+        return height, width
+
     def batch(self, number: int, *, size: int, seed: int) -> Batch:
         """Batch `number`: `size` samples, each turned and mirrored at random."""
         rng = np.random.default_rng([seed, number])

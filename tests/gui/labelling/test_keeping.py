@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import spatialdata
 
 import nimbus
+from nimbus import _claim
 from nimbus.gui.labelling.opening import Request, open_review, review_desk
 from nimbus.io import read_gold
 
@@ -163,6 +165,31 @@ def test_a_table_whose_cells_another_program_changed_is_left_alone(store):
     assert (now.n_obs, "new" in now.obs) == (theirs["table"].n_obs, True)
     assert read_gold(file(store))["label"].tolist() == ["positive", "negative"]
     assert list(desk_of(store).ledger.judged) == ["ada"], "opened again it goes on"
+
+
+def test_cells_that_another_program_changes_while_the_page_waits_for_it_are_left_alone(
+    store, monkeypatch
+):
+    desk = desk_of(store)
+    theirs = spatialdata.read_zarr(store)
+    theirs["table"] = theirs["table"][1::2].copy()
+    lock = store / _claim.LOCK_NAME
+    handle = _claim._locked(lock)  # as another process holds it
+    turns = []
+
+    def finished(seconds):
+        """The other program ends while the page waits for its turn."""
+        turns.append(seconds)
+        _claim._let_go(lock, handle)
+        nimbus.io.write_table(theirs, "table")
+
+    monkeypatch.setattr("nimbus.gui.labelling.keeping.time", SimpleNamespace(sleep=finished))
+    do(desk, "positive")
+    told = desk.saving.finish()
+    assert len(turns) == 1, "proves nothing: the page did not wait"
+    assert told.kind == "failed"
+    assert "another program changed the cells" in told.text
+    assert spatialdata.read_zarr(store)["table"].n_obs == theirs["table"].n_obs
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from spatialdata import SpatialData
 
 from nimbus._claim import ClaimedError
 from nimbus._durable import write_durably
-from nimbus.data.store import has_other_rows, write_table
+from nimbus.data.store import has_other_rows, store_claimed, write_table
 from nimbus.gui.saving import Keeper
 from nimbus.io._safe_names import original_name, safe_name
 from nimbus.io.gold import read_gold
@@ -102,29 +101,31 @@ class OnDisk(Keeper[Labels]):
         others.pop(self.memory.annotator, None)
         ledger.put(others)
         if ledger.key in self.sdata.tables[self.table_key].layers:
-            if has_other_rows(self.sdata, self.table_key):
-                raise OSError(
-                    f"another program changed the cells of table {self.table_key!r} in "
-                    f"{str(self.sdata.path)!r}; your labels are safe in {str(self.path)!r}: close "
-                    "this page and open it again, which brings them in"
-                )
-            keys = {"layers": [ledger.key], "uns": [ledger.key]}
-            _write(self.sdata, self.table_key, keys)
+            self._write()
         return f"in {self.folder.name}/{self.path.name} and the layer {ledger.key!r}"
 
+    def _write(self) -> None:
+        """Write when nobody else writes: people who label together take turns."""
+        key = self.memory.ledger.key
+        for left in reversed(range(TURNS)):
+            try:
+                with _writing, store_claimed(self.sdata):
+                    self._require_same_rows()  # by now: another program may just have ended
+                    write_table(self.sdata, self.table_key, keys={"layers": key, "uns": key})
+            except ClaimedError:
+                if not left:
+                    raise
+                time.sleep(TURN_S)
+            else:
+                return
 
-def _write(sdata: SpatialData, table_key: str, keys: Mapping[str, Sequence[str]]) -> None:
-    """Write keys of a table, when nobody else writes: people who label together take turns."""
-    for left in reversed(range(TURNS)):
-        try:
-            with _writing:
-                write_table(sdata, table_key, keys=keys)
-        except ClaimedError:
-            if not left:
-                raise
-            time.sleep(TURN_S)
-        else:
-            return
+    def _require_same_rows(self) -> None:
+        if has_other_rows(self.sdata, self.table_key):
+            raise OSError(
+                f"another program changed the cells of table {self.table_key!r} in "
+                f"{str(self.sdata.path)!r}; your labels are safe in {str(self.path)!r}: close "
+                "this page and open it again, which brings them in"
+            )
 
 
 def label_folder(store: Path, table_key: str, key: str) -> Path:

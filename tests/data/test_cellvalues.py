@@ -12,7 +12,8 @@ import pytest
 from anndata import AnnData
 from spatialdata.models import TableModel
 
-from nimbus.data.tables import RegionRows, aligned, new_table, region_rows
+from nimbus.data.cellvalues import RegionRows, aligned, new_table
+from nimbus.data.tables import region_rows
 
 MARKERS = ("CD3", "CD8", "CD20")
 
