@@ -65,3 +65,38 @@ def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, s
     assert "layer 'gold'" in rest
     gold = spatialdata.read_zarr(store).tables["table"].layers["gold"]
     assert [(gold == value).sum() for value in (1, 0)] == [1, 1]
+
+
+def test_keys_mean_the_same_with_caps_lock_and_after_the_box_of_the_score(chromium, store, serve):
+    file = store.with_name("tissue.zarr.table.gold") / "ada.csv"
+    served = serve(store, "--review", "--annotator", "ada", "--cells", "5", "--marker", "CD8")
+    page = chromium.new_page(viewport={"width": 1100, "height": 900})
+    page.set_default_timeout(1000 * LIMIT_S)
+
+    seen = [""]
+
+    def left(n):
+        page.locator(".left-text").get_by_text(f"{n} left of CD8").wait_for()
+        while (shown := page.evaluate(SHOWN)) == seen[-1]:
+            page.wait_for_timeout(20)
+        seen.append(shown)
+
+    def press(key, **more):
+        page.evaluate(
+            "([key, more]) => document.dispatchEvent(new KeyboardEvent('keydown', {key, ...more}))",
+            [key, more],
+        )
+
+    page.goto(served.url)
+    page.locator("button.positive").wait_for()
+    left(5)
+    press("P")  # Caps Lock
+    left(4)
+    press("n", shiftKey=True)  # Caps Lock and Shift
+    left(3)
+    press("Z", shiftKey=True, ctrlKey=True)  # elsewhere: do it again; not another step back
+    page.locator(".score input").click()
+    page.locator(".cell-text").get_by_text("score").wait_for()
+    page.keyboard.press("u")
+    left(2)
+    assert read_gold(file)["label"].tolist() == ["positive", "likely negative", "undetermined"]

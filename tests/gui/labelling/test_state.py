@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nimbus.gui.labelling.order import Queues
+from nimbus.gui.labelling.panels import left_text, progress
 from nimbus.gui.labelling.state import State
 
 SCORES = {"CD3": np.array([0.9, 0.5, 0.6, 0.4, np.nan]), "CD8": np.array([0.5, 0.1, 0.2, 0.3, 0.9])}
@@ -125,3 +126,14 @@ def test_markers_are_counted_by_label():
 def test_what_cannot_be_done_says_why(step, message):
     with pytest.raises(ValueError, match=message):
         step(start())
+
+
+def test_a_marker_with_fewer_cells_than_asked_for_has_none_left_when_all_are_judged():
+    state = start(goal=10)
+    while state.cell is not None:
+        state = state.judge("positive")
+    assert "4 judged, 0 left of CD3" in left_text(state)
+    assert "4 / 4" in progress(state)
+    state = state.choose("CD8")
+    assert "0 judged, 5 left of CD8" in left_text(state)
+    assert "4 of 9 of all markers" in left_text(state)

@@ -94,18 +94,17 @@ class Bar(JSComponent):  # type: ignore[misc]
       model.on("label", mark)
       const pressed = (event) => {
         const field = event.composedPath()[0]
-        if (event.repeat || (field.matches && field.matches("input, textarea"))) return
-        let key = event.key
+        const typed = field.matches && field.matches("textarea, input:not([type=checkbox])")
+        if (event.repeat || event.altKey || typed) return
+        // the Shift that is held tells, not the letter: Caps Lock turns that
+        let key = event.shiftKey ? event.key.toUpperCase() : event.key.toLowerCase()
         if (event.ctrlKey || event.metaKey) {
-          if (key.toLowerCase() != "z") return
+          if (key != "z") return
           key = "b"
-        } else if (event.altKey) {
-          return
-        } else if (key == "Backspace") {
+        } else if (event.key == "Backspace") {
           key = "b"
         }
         const found = model.actions.find((one) => one[2] == key)
-          ?? model.actions.find((one) => one[2] == key.toLowerCase() && !event.shiftKey)
         if (!found) return
         event.preventDefault()
         send(found[0])

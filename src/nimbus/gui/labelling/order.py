@@ -117,6 +117,10 @@ class Queues:
     seed: int
     _known: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
+    def at_most(self, marker: str, n: int) -> int:
+        """`n`, or fewer where the queue of the marker was made and has fewer cells."""
+        return min(n, self._known[marker].size) if marker in self._known else n
+
     def of(self, marker: str) -> NDArray[np.int64]:
         """Rows of the cells to judge for a marker, the first one first."""
         if marker not in self._known:

@@ -55,7 +55,7 @@ def progress(state: State) -> str:
     rows = []
     for marker in state.queues.markers:
         own = counts[marker]
-        n, wanted = own.total(), state.goal
+        n, wanted = own.total(), state.n_asked(marker)
         share = 100 * min(1.0, n / max(1, wanted))
         now = ' class="now"' if marker == state.marker else ""
         rows.append(
@@ -92,9 +92,10 @@ def cell_text(facts: Facts, state: State, *, score: bool) -> str:
 def left_text(state: State) -> str:
     """How many cells of the marker are left, and of all markers."""
     done = state.n_done(state.marker)
-    left = max(0, state.goal - done)
-    every = sum(min(own.total(), state.goal) for own in state.counts().values())
-    of = state.goal * len(state.queues.markers)
+    left = max(0, state.n_asked(state.marker) - done)
+    asked = {marker: state.n_asked(marker) for marker in state.queues.markers}
+    every = sum(min(own.total(), asked[marker]) for marker, own in state.counts().items())
+    of = sum(asked.values())
     return (
         f'<span class="left">{done} judged, {left} left of {escape(state.marker)}</span> '
         f'<span class="faint">· {every:,} of {of:,} of all markers</span>'

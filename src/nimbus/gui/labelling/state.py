@@ -96,6 +96,10 @@ class State:
         """Cells that were judged for a marker."""
         return sum(own == marker for _, own in self.labels)
 
+    def n_asked(self, marker: str) -> int:
+        """As :meth:`n_wanted`, but no queue is made for it: the goal where nobody looked yet."""
+        return self.queues.at_most(marker, self.goal)
+
     def n_wanted(self, marker: str) -> int:
         """Cells to judge for a marker: the goal, or all where there are fewer."""
         return min(self.goal, self.queues.of(marker).size)
