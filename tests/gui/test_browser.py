@@ -163,3 +163,23 @@ def test_the_view_search_tissue_and_export(chromium, served, tmp_path):
         download.value.save_as(path)
         assert sorted(read(path.read_text()).names.values()) == sorted(person.names())
     assert person.complaints == []
+
+
+def test_in_a_narrow_window_the_tissue_stands_below_and_the_nodes_keep_their_room(chromium, served):
+    person = Person(chromium).open(served.url)
+    frames = {}
+    for width in (1500, 1000):
+        person.page.set_viewport_size({"width": width, "height": 1000})
+        person.page.wait_for_timeout(1000)
+        frames[width] = {
+            name: person.settled(name)
+            for name in ("nodes-heat", "metaclusters-heat", "tissue-plot")
+        }
+    for width, own in frames.items():
+        left, top, across, down = own["nodes-heat"]
+        assert across > 100
+        assert left + across < own["metaclusters-heat"][0]
+        beside = own["tissue-plot"][0] > own["metaclusters-heat"][0]
+        below = own["tissue-plot"][1] > top + down
+        assert (beside, below) == ((True, False) if width == 1500 else (False, True))
+    assert person.complaints == []

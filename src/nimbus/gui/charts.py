@@ -23,6 +23,7 @@ from .state import State
 from .style import (
     COUNTS_HEIGHT,
     FONT,
+    NODES_WIDTH,
     SCORE_COLORS,
     STRIP_HEIGHT,
     TREE_HEIGHT,
@@ -117,6 +118,8 @@ class Charts:
         self._rows.update(start=n_markers, end=0)
         self.nodes.draw(node, profiles.markers)
         self.groups.draw(group, profiles.markers)
+        least = TREE_WIDTH + NODES_WIDTH + self.groups.root.width
+        self.root.styles = {"min-width": f"{least}px"}  # Panel's min_width would hold the page open
         either = bool(node.tree[0]) or bool(group.tree[0])
         self.nodes.figures.tree.visible = self.groups.figures.tree.visible = either
         self._above.height = COUNTS_HEIGHT + STRIP_HEIGHT + 4 + either * (TREE_HEIGHT + 2)

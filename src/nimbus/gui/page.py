@@ -18,7 +18,7 @@ from .rightclick import right_clicks
 from .sheets import card, sheet, top_bar
 from .showing import Showing
 from .state import State
-from .style import counted
+from .style import WRAPPED, counted
 from .ticks import Ticks
 from .tissuepanel import TissuePanel
 from .window import present
@@ -147,20 +147,30 @@ def _layout(page: Page) -> Any:
             ),
             pn.Row(page.notice.root, page.showing.found, margin=0, sizing_mode="stretch_width"),
         ),
-        pn.Row(_charts(page), _side(page), sizing_mode="stretch_width", margin=0),
+        pn.Row(
+            _charts(page),
+            _side(page),
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[WRAPPED],
+        ),
         keys(page.on_key),
         right_clicks(page.charts.groups.figures.all, page.on_right_click),
     )
 
 
 def _charts(page: Page) -> Any:
-    """Heatmaps, above them how they are shown, below them the name of a metacluster."""
+    """Heatmaps, above them how they are shown, below them the name of a metacluster.
+
+    As wide as they need to be at the least; where that leaves no room, the tissue stands below.
+    """
     looks = [*page.showing.looks, *page.editing.cutting]
     return card(
         pn.FlexBox(*looks, align_items="flex-end"),
         page.charts.root,
         pn.Row(*page.editing.naming, margin=0),
         margin=(0, 10, 0, 0),
+        styles={"flex": "1 1 0", "min-width": "min-content"},
     )
 
 

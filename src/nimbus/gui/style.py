@@ -14,8 +14,12 @@ INSIDE, OUTSIDE = "#d9480f", "#9aa5b1"
 """Of the histogram."""
 
 FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, sans-serif"
+
 NAMES_WIDTH, TREE_WIDTH = 78, 46
 """Pixels for the names of markers, and for their tree."""
+
+NODES_WIDTH = 210
+"""Pixels of the heatmap of nodes with the names of its markers, at the least."""
 
 NAME_LENGTH = 24
 """Characters of a name beside a heatmap; the pointer tells the whole name."""
@@ -58,6 +62,9 @@ SHEET = f"""
   box-sizing: border-box;
 }}
 """
+
+WRAPPED = ":host { flex-wrap: wrap; row-gap: 10px; }"
+"""A row whose last parts stand below where they have no room beside."""
 
 BUTTONS = f"""
 :host {{ font-family: {FONT}; }}
