@@ -110,7 +110,7 @@ def main() -> None:
         make_store(store)
         shoot(store, [], take_metaclusters, {"width": 1520, "height": 960})
         review = ["--review", "--annotator", "ada", "--second", "DAPI", "--cells", "40"]
-        review += ["--marker", "CD8", "--marker", "CD4", "--marker", "CD20", "--marker", "CD68"]
+        review += ["--markers", "CD8,CD4,CD20,CD68"]
         shoot(store, review, take_labels, {"width": 1080, "height": 890})
 
 

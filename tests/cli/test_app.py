@@ -87,6 +87,7 @@ def test_a_wrong_command_line_is_one_line_that_says_where_help_is(nimbus, argume
         (ValueError("two\nlines  here"), "two lines here"),
         (KeyError("CD3"), "no entry 'CD3'"),
         (KeyError("channel 'CD3' does not exist"), "channel 'CD3' does not exist"),
+        (FileNotFoundError(2, "No such file", "a.csv"), "error: a.csv does not exist"),
         (PermissionError(13, "Permission denied", "a.zarr"), "[Errno 13]"),
         (TypeError("labels are floats"), "labels are floats"),
         (MemoryError(), "MemoryError"),

@@ -19,8 +19,9 @@ def store(tmp_path_factory):
 
 def test_the_layer_of_a_store_gives_a_model(nimbus, store, tmp_path):
     result = nimbus("finetune", store[0], "--out", tmp_path, "--truth-layer", "truth",
-                    "--steps", 2, "--name", "mine", "--no-progress")  # fmt: skip
+                    "--steps", 2, "--name", "mine")  # fmt: skip
     assert result.exit_code == 0, result.stderr
+    assert "%|" not in result.stderr, "a bar where nobody watches"
     assert [line.split()[0] for line in result.output.splitlines()[1:3]] == ["before", "after"]
     _, card = load_checkpoint(tmp_path / "mine.safetensors")
     assert card.name == "mine"

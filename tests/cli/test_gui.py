@@ -1,8 +1,12 @@
 """``nimbus gui``: help and errors; the page itself is tested in a browser."""
 
+import inspect
+
 import numpy as np
 import pytest
 from anndata import AnnData
+
+from nimbus.cli import gui as command
 
 pytest.importorskip("panel")
 
@@ -36,3 +40,18 @@ def test_without_the_extra_the_error_names_it(monkeypatch):
     table = AnnData(np.zeros((40, 2)), layers={"nimbus": scores})
     with pytest.raises(ImportError, match=r"nimbus-spatial\[gui\]"):
         nimbus.gui.remap(table)
+
+
+@pytest.mark.parametrize(
+    ("verb", "other"),
+    [
+        ("remap", {"adata", "write"}),
+        ("review", {"sdata", "write", "n_cells", "random_state", "labels_key", "likely"}),
+    ],
+)
+def test_options_are_called_as_the_arguments_of_the_pages(verb, other):
+    """Except: `n_cells` is --cells, `random_state` is --seed, some are of notebooks alone."""
+    import nimbus
+
+    options = set(inspect.signature(command.gui).parameters)
+    assert set(inspect.signature(getattr(nimbus.gui, verb)).parameters) - options == other

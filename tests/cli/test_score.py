@@ -83,6 +83,23 @@ def test_the_summary_counts_cells_and_tells_scale_positives_and_mean(nimbus, sto
     assert lines[-1] == f"wrote {store}"
 
 
+def test_the_summary_is_of_the_run_and_counts_what_stays_beside(nimbus, store, weights):
+    nimbus("score", store, "--model", weights, "--no-tta")
+    table = read(store).tables["table"]
+    n_first = int((table.obs["region"] == "a_labels").sum())
+    assert 0 < n_first < table.n_obs, "proves nothing"
+    again = ("score", store, "--model", weights, "--no-tta", "--channels", "m1")
+
+    lines = nimbus(*again, "--labels-key", "a_labels").output.splitlines()
+
+    assert lines[0] == f"{n_first} cells, 1 markers scored"
+    assert [line.split()[0] for line in lines if line.startswith("m")] == ["marker", "m1"]
+    [line] = [line.split() for line in lines if line.startswith("m1")]
+    assert line[2] == str(n_first)
+    n_kept = 2 * table.n_obs - n_first
+    assert f"{n_kept} earlier scores of other cells or markers stay in the layer." in lines
+
+
 def test_options_reach_the_verb(nimbus, store, weights):
     result = nimbus(
         "score", store, "--model", weights, "--channels", "m1", "--labels-key", "b_labels",

@@ -48,9 +48,10 @@ def weights(path):
 def test_it_leaves_a_model_whose_card_says_how_it_was_made(nimbus, written, tmp_path):
     config = written(more='about = "Tissue for a test."')
 
-    result = nimbus("train", config, "--no-progress")
+    result = nimbus("train", config)
 
     assert result.exit_code == 0, result.stderr
+    assert "%|" not in result.stderr, "a bar where nobody watches"
     net, card = load_checkpoint(tmp_path / "run" / "mine.safetensors")
     assert (card.name, card.depth, card.root_filters, net.depth) == ("mine", 2, 2, 2)
     assert card.training_data == f"Tissue for a test. Made by: nimbus train {config}"

@@ -249,10 +249,27 @@ class TestGaps:
         with pytest.warns(UserWarning, match="without a positive cell in .*: 'M2', 'M6'"):
             nimbus.tl.cluster(table, **SMALL)
 
+    def test_a_map_too_large_for_its_cells_is_warned_of_with_one_that_fits(self):
+        table = make_table(320)
+        told = r"320 cells on a map of 256 nodes: .* grid=\(4, 4\) \(--grid 4 4\)"
+        with pytest.warns(UserWarning, match=told):
+            nimbus.tl.cluster(table)
+        nimbus.tl.cluster(table, grid=(4, 4), n_metaclusters=8)  # as it says: no warning
+
+    def test_only_the_cells_that_are_clustered_count_for_the_size_of_the_map(self):
+        table = make_table()
+        few = int(table.obs["type"].isin(["type 0", "type 1"]).sum())
+        assert few < 3 * 100 < 600, "proves nothing"
+        with pytest.warns(UserWarning, match=f"^{few} cells on a map of 100 nodes"):
+            nimbus.tl.cluster(
+                table, grid=(10, 10), restrict_to=("type", ["type 0", "type 1"]), key_added="sub"
+            )
+
     @pytest.mark.filterwarnings("ignore:markers without a positive cell")
     def test_empty_nodes_are_no_error(self):
         table = make_table(20)
-        nimbus.tl.cluster(table, grid=(6, 6), n_metaclusters=3)
+        with pytest.warns(UserWarning, match="20 cells on a map of 36 nodes"):
+            nimbus.tl.cluster(table, grid=(6, 6), n_metaclusters=3)
         uns = table.uns["nimbus_cluster"]
         empty = uns["node_counts"] == 0
         assert empty.sum() >= 16

@@ -65,10 +65,16 @@ def score_all(run: Run) -> str:
             f"{told}; give the options of that run to go on with it, or --no-resume to drop it"
         ) from error
     except ValueError as error:
-        raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
+        raise ValueError(in_shell_words(str(error), [*run.wanted, "pattern"])) from error
     table = table_of(sdata, run.wanted["table_key"])
     tell("result", cells=table.n_obs, markers=table.n_vars, written=written)
-    return "\n".join([summary(table, layer=run.wanted["key_added"]), "", *written])
+    found = summary(
+        table,
+        layer=run.wanted["key_added"],
+        channels=run.wanted["channels"],
+        labels=run.wanted["labels_key"],
+    )
+    return "\n".join([found, "", *written])
 
 
 def _scorer(outputs: Outputs) -> Callable[[Run, Path | None], SpatialData]:

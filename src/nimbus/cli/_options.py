@@ -76,13 +76,18 @@ def in_shell_words(message: str, arguments: Sequence[str]) -> str:
     --------
     >>> in_shell_words("pass pixel_size= in um, or nan='zero'", ["pixel_size", "nan"])
     "pass --pixel-size in um, or --nan 'zero'"
+    >>> in_shell_words("give another key_added=, or tta=True", ["key_added", "tta"])
+    'give another --key-added, or --tta'
     """
     words = "|".join(re.escape(name) for name in arguments)
-    return re.sub(
-        rf"\b({words})=(?=(.?))",
-        lambda found: "--" + found[1].replace("_", "-") + (" " if found[2].strip() else ""),
-        message,
-    )
+    return re.sub(rf"\b({words})=(True\b)?(?=(.?))", _as_option, message)
+
+
+def _as_option(found: re.Match[str]) -> str:
+    """``tta=True`` is a flag, ``nan='zero'`` an option with its value."""
+    option = "--" + found[1].replace("_", "-")
+    has_value = found[2] is None and found[3].strip(" ,;.:)")
+    return f"{option} " if has_value else option
 
 
 def _from_json(option: str, path: Path) -> dict[str, Any]:

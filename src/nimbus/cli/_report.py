@@ -114,6 +114,8 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
         told = error.args[0]
         return told if isinstance(told, str) and " " in told else f"no entry {told!r}"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"{error.filename} does not exist"
     return "; ".join([str(error) or type(error).__name__, *_notes(error)])
 
 

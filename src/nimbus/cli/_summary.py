@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from anndata import AnnData
 
 from nimbus._keys import Suffix
-from nimbus._types import FloatArray
+from nimbus._types import BoolArray, FloatArray
+from nimbus.data.tables import region_rows
 
 from ._columns import columns, number
 
@@ -14,10 +17,27 @@ THRESHOLD = 0.5
 """Score from which a cell is called positive."""
 
 
-def summary(table: AnnData, *, layer: str) -> str:
-    """Number of cells, and for each scored marker its scale, positive cells and mean score."""
+def summary(
+    table: AnnData,
+    *,
+    layer: str,
+    channels: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+) -> str:
+    """Number of cells, and for each scored marker its scale, positive cells and mean score.
+
+    Parameters
+    ----------
+    table
+        As it is after the run.
+    layer
+        Its scores.
+    channels, labels
+        Those of the run; ``None`` is all. What the layer has of others is told in a line.
+    """
     scores = np.asarray(table.layers[layer], dtype=np.float64)
-    scored = np.isfinite(scores)
+    there = np.isfinite(scores)
+    scored = there & _of_run(table, channels, labels)
     scales = table.var.get(layer + Suffix.SCALE)
     rows = [
         [
@@ -28,11 +48,29 @@ def summary(table: AnnData, *, layer: str) -> str:
         for k, name in enumerate(table.var_names)
         if scored[:, k].any()
     ]
-    n_cells = int(scored.any(axis=1).sum())
-    head = f"{n_cells} cells, {len(rows)} markers scored"
-    if not rows:
-        return head
-    return head + "\n\n" + columns(["marker", "scale", "cells", "positive", "mean score"], rows)
+    parts = [f"{int(scored.any(axis=1).sum())} cells, {len(rows)} markers scored"]
+    if rows:
+        parts.append(columns(["marker", "scale", "cells", "positive", "mean score"], rows))
+    n_kept = int(there.sum() - scored.sum())
+    if n_kept:
+        parts.append(f"{n_kept} earlier scores of other cells or markers stay in the layer.")
+    return "\n\n".join(parts)
+
+
+def _of_run(
+    table: AnnData, channels: Sequence[str] | None, labels: Sequence[str] | None
+) -> BoolArray:
+    """Whether a run was to score a cell for a marker, shape ``(cell, marker)``."""
+    cells = np.ones(table.n_obs, dtype=bool)
+    if labels is not None:
+        cells[:] = False
+        for region, (rows, _) in region_rows(table).items():
+            cells[rows] = region in labels
+    markers = np.ones(table.n_vars, dtype=bool)
+    if channels is not None:
+        markers = table.var_names.astype(str).isin(channels)
+    wanted: BoolArray = cells[:, None] & markers
+    return wanted
 
 
 def _of_marker(scores: FloatArray) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 
 from . import _late
 from ._flags import option
-from ._options import in_shell_words, names
+from ._options import in_shell_words, names, show_progress
 
 _DATA, _HOW = "What is learned from", "How"
 
@@ -48,7 +48,10 @@ def finetune(
     learning_rate: Annotated[float, option(_HOW, "Small: what it knows is to be kept.")] = 2e-4,
     seed: Annotated[int, option(_HOW, "Of held-out cells, batches and augmentation.")] = 0,
     device: Annotated[str, option(_HOW, "cpu, cuda or mps.")] = "cpu",
-    progress: Annotated[bool, option(_HOW, "Show a progress bar.")] = True,
+    progress: Annotated[
+        bool | None,
+        option(_HOW, "Show a progress bar; by default on a terminal.", show_default=False),
+    ] = None,
 ) -> None:
     """Train a model further on a few labelled cells; the store is not changed.
 
@@ -67,7 +70,7 @@ def finetune(
         "model": model,
         "name": name,
         "device": device,
-        "show_progress_bar": progress,
+        "show_progress_bar": show_progress(progress),
         "channels": names(channels),
         "image_key": image_key,
         "labels_key": names(labels_key),

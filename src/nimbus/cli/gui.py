@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import _late
+from ._options import names
 
 
 def gui(
@@ -21,9 +22,9 @@ def gui(
         str | None,
         typer.Option(help="Who labels; the name of the account.", show_default=False),
     ] = None,
-    marker: Annotated[
+    markers: Annotated[
         list[str] | None,
-        typer.Option(help="Label this marker alone; repeatable.", show_default=False),
+        typer.Option(help="Label these markers alone. Several: CD3,CD8", show_default=False),
     ] = None,
     order: Annotated[
         str | None,
@@ -38,23 +39,23 @@ def gui(
         typer.Option(help="Channel in blue over the marker, e.g. DAPI.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the order; the same one gives the same cells.")] = 0,
-    key: Annotated[
+    key_added: Annotated[
         str | None,
         typer.Option(
-            help="key_added of tl.cluster [nimbus]; with --review the layer of labels [gold].",
+            help="That of nimbus cluster [nimbus]; with --review the layer of labels [gold].",
             show_default=False,
         ),
     ] = None,
-    table: Annotated[str, typer.Option(help="Table of a SpatialData store.")] = "table",
+    table_key: Annotated[str, typer.Option(help="Table of a SpatialData store.")] = "table",
     layer: Annotated[
         str | None,
         typer.Option(help="Layer of the histograms; what was clustered.", show_default=False),
     ] = None,
-    image: Annotated[
+    image_key: Annotated[
         str | None,
         typer.Option(help="Image behind the labels; that of the same stem.", show_default=False),
     ] = None,
-    region: Annotated[
+    region_key: Annotated[
         str | None,
         typer.Option(
             help="Column with the field of each cell, where there are no labels.",
@@ -93,7 +94,7 @@ def gui(
     a moment later. If the program is stopped in between, the next start brings the edits in. The
     history stays in the table: nimbus.tl.remap undoes and replays it.
 
-    First cluster: nimbus.tl.cluster(sdata), then write the store.
+    The page on metaclusters needs those of nimbus cluster STORE.
 
     With --review each label is in the annotator's file beside STORE before the next cell is shown
     (STORE.table.gold/NAME.csv, as nimbus.io.read_gold reads it), and in the layer "gold" a moment
@@ -105,20 +106,20 @@ def gui(
 
         nimbus gui tissue.zarr --no-browser --port 5006
 
-        nimbus gui cells.h5ad --key nimbus --region fov
+        nimbus gui cells.h5ad --key-added nimbus --region-key fov
 
-        nimbus gui tissue.zarr --review --annotator ada --marker CD8 --second DAPI
+        nimbus gui tissue.zarr --review --annotator ada --markers CD8 --second DAPI
 
     On another machine: run there with --no-browser --port 5006, tunnel with
     ssh -L 5006:127.0.0.1:5006 MACHINE, and open the printed address here.
     """
-    wants = {"annotator": annotator, "marker": marker, "order": order, "second": second}
+    wants = {"annotator": annotator, "markers": markers, "order": order, "second": second}
     if not review and any(wants.values()):
         named = next(name for name, value in wants.items() if value)
         raise ValueError(f"--{named} is of the page to label cells; add --review")
     request = _late.serving.ReviewRequest(
         annotator=annotator,
-        markers=tuple(marker) if marker else None,
+        markers=tuple(names(markers) or ()) or None,
         order=order,
         n_cells=cells,
         second=second,
@@ -126,11 +127,11 @@ def gui(
     )
     plan = _late.serving.Plan(
         store=store,
-        key=key,
-        table=table,
+        key=key_added,
+        table=table_key,
         layer=layer,
-        image=image,
-        region=region,
+        image=image_key,
+        region=region_key,
         port=port,
         host=host,
         origins=tuple(origin or ()),

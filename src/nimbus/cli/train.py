@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 import typer
 
+from ._options import show_progress
 from ._trainconfig import read_config
 from ._training import Machine, make_model
 
@@ -28,7 +29,10 @@ def train(
     stop_after: Annotated[
         int | None, typer.Option(help="Stop with a checkpoint after this step, without a model.")
     ] = None,
-    progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
+    progress: Annotated[
+        bool | None,
+        typer.Option(help="Show progress bars; by default on a terminal.", show_default=False),
+    ] = None,
 ) -> None:
     """Train a network; writes OUT/NAME.safetensors and its card.
 
@@ -63,7 +67,11 @@ def train(
     if out is not None:
         wanted = dataclasses.replace(wanted, out=str(out))
     machine = Machine(
-        jobs=jobs, device=device, resume=resume, stop_after=stop_after, progress=progress
+        jobs=jobs,
+        device=device,
+        resume=resume,
+        stop_after=stop_after,
+        progress=show_progress(progress),
     )
     path = make_model(wanted, machine, command=f"nimbus train {config}")
     if path is not None:

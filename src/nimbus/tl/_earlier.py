@@ -55,7 +55,7 @@ def earlier_record(table: AnnData | None, run: Prepared, *, key_added: str) -> R
         warnings.warn(
             f"{sum(beside.values())} scores of other regions or markers are dropped from "
             f"layers[{key_added!r}], for they were not made like those of this run "
-            f"({'; '.join(differ)}); pass key_added= with a new name to keep them",
+            f"({'; '.join(differ)}); pass key_added= (--key-added) with a new name to keep them",
             stacklevel=3,
         )
         return None

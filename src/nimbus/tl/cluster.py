@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,6 +33,12 @@ from ._solvers import Solver, SolverChoice, choose_solver
 MAX_TRAIN_CELLS = 1_000_000
 """More change the map little (500,000 sufficed in tests); 50 markers of so many are 200 MB."""
 
+FEWEST_CELLS_OF_A_NODE = 3
+"""On average; with fewer a map groups nothing, and a warning says so."""
+
+CELLS_OF_A_NODE = 20
+"""On average, on the map that the warning advises."""
+
 
 def cluster(  # noqa: PLR0913 - the public signature
     adata: AnnData | SpatialData,
@@ -56,7 +63,8 @@ def cluster(  # noqa: PLR0913 - the public signature
     """Group cells by their scores: a self-organising map of many nodes, then metaclusters of nodes.
 
     More nodes and metaclusters than cell types are wanted: rare types keep nodes of their own, and
-    are merged and named afterwards.
+    are merged and named afterwards. The default map is for thousands of cells: with fewer than 3 a
+    node, on average, a warning names a smaller grid.
 
     Parameters
     ----------
@@ -180,6 +188,7 @@ def _run(
         used.rows(), som.codebook, grid, kept=used.kept, make_assign=chosen.make_assign()
     )
     _warn_of_missing(found, used)
+    _warn_of_few_cells(found, grid)
     return Clustered(som, found, used.markers)
 
 
@@ -214,6 +223,19 @@ def _warn_of_missing(found: Assignment, used: ClusterInput) -> None:
             "of the markers; they get no node",
             stacklevel=4,
         )
+
+
+def _warn_of_few_cells(found: Assignment, grid: Grid) -> None:
+    n_cells = int((found.node != NO_NODE).sum())
+    if n_cells >= FEWEST_CELLS_OF_A_NODE * grid.n_nodes:
+        return
+    side = max(2, math.isqrt(n_cells // CELLS_OF_A_NODE))
+    warnings.warn(
+        f"{n_cells} cells on a map of {grid.n_nodes} nodes: nodes are single cells, and the "
+        f"smallest metaclusters are, too; give a smaller map, such as grid=({side}, {side}) "
+        f"(--grid {side} {side}), and fewer metaclusters with n_metaclusters= (--n-metaclusters)",
+        stacklevel=4,
+    )
 
 
 def _require_possible(

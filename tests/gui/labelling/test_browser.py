@@ -22,7 +22,7 @@ SHOWN = """() => {
 
 def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, store, serve):
     file = store.with_name("tissue.zarr.table.gold") / "ada.csv"
-    options = ["--review", "--annotator", "ada", "--cells", "5", "--marker", "CD8"]
+    options = ["--review", "--annotator", "ada", "--cells", "5", "--markers", "CD8"]
     served = serve(store, *options)
     complaints = []
     page = chromium.new_page(viewport={"width": 1100, "height": 900})
