@@ -57,3 +57,9 @@ def test_download_without_a_name_is_refused(nimbus):
     result = nimbus("models", "--download")
     assert result.exit_code == 1
     assert "needs the name of a model" in result.stderr
+
+
+def test_leave_to_fetch_what_is_unverified_needs_something_to_fetch(nimbus):
+    result = nimbus("models", "nimbus-v1", "--allow-unverified")
+    assert result.exit_code == 1
+    assert "add --download" in result.stderr

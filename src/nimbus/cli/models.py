@@ -43,6 +43,8 @@ def models(
     rows = list_models()
     if name is None and download:
         raise ValueError("--download needs the name of a model: nimbus models NAME --download")
+    if allow_unverified and not download:
+        raise ValueError("--allow-unverified is of what is fetched; add --download")
     if name is None:
         header = ["name", "um/pixel", "weights", "pinned", "about"]
         text = columns(header, [_line(row) for row in rows], right=("um/pixel",))
