@@ -93,7 +93,7 @@ def test_a_dash_is_standard_error(nimbus):
     [
         (["models", "--log-json"], "--log-json needs a file"),
         (["score", "--log-json", "--no-tta"], "--log-json needs a file"),
-        (["models", "--log-json", "no/such/folder/a.jsonl"], "No such file or directory"),
+        (["models", "--log-json", "no/such/folder/a.jsonl"], "no/such/folder does not exist"),
     ],
 )
 def test_a_log_that_cannot_be_is_told_before_any_work(nimbus, arguments, message):

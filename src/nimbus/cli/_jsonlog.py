@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from nimbus._progress import LOGGER, tell
 
+from ._newfile import require_parent
 from ._report import INTERRUPTED
 
 LOG_JSON = "--log-json"
@@ -86,7 +87,10 @@ def opened(target: str) -> TextIO:
     OSError
         It cannot be written.
     """
-    return sys.stderr if target == STDERR else Path(target).open("a", encoding="utf-8")
+    if target == STDERR:
+        return sys.stderr
+    require_parent(LOG_JSON, Path(target))
+    return Path(target).open("a", encoding="utf-8")
 
 
 def logged(run: Callable[[], int], file: TextIO | None, arguments: Sequence[str]) -> int:

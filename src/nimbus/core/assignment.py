@@ -238,7 +238,7 @@ def counts_rows(frame: pd.DataFrame) -> bool:
     >>> counts_rows(frame), counts_rows(frame[::-1]), counts_rows(frame[["CD3"]].iloc[[1, 0]])
     (True, True, False)
     """
-    if isinstance(frame.index, pd.RangeIndex):
+    if isinstance(frame.index, pd.RangeIndex) and (frame.index.start, frame.index.step) == (0, 1):
         return True
     if not (pd.api.types.is_integer_dtype(frame.index) and frame.shape[1]):
         return False

@@ -69,7 +69,7 @@ def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, s
 
 def test_keys_mean_the_same_with_caps_lock_and_after_the_box_of_the_score(chromium, store, serve):
     file = store.with_name("tissue.zarr.table.gold") / "ada.csv"
-    served = serve(store, "--review", "--annotator", "ada", "--cells", "5", "--marker", "CD8")
+    served = serve(store, "--review", "--annotator", "ada", "--cells", "5", "--markers", "CD8")
     page = chromium.new_page(viewport={"width": 1100, "height": 900})
     page.set_default_timeout(1000 * LIMIT_S)
 
