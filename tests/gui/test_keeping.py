@@ -11,6 +11,7 @@ import spatialdata
 from anndata import AnnData
 
 import nimbus
+from nimbus._claim import ClaimedError
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.edits import ClusterMapError
 from nimbus.cluster.mapfiles import read_map
@@ -18,6 +19,7 @@ from nimbus.data.clusters import map_of, nodes_of, record_of
 from nimbus.data.mapstore import TablePlace, touched, write_touched
 from nimbus.gui.keeping import Edit, InMemory, OnDisk, recover
 from nimbus.tl._metaclusters import ConsensusSettings, find_metaclusters
+from support.processes import held_by_another
 
 PROFILES = np.array([[0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9], [0.9, 0.9, 0.1]])
 TYPES = np.repeat(np.arange(4), [40, 30, 20, 10])
@@ -200,6 +202,84 @@ class TestOnDisk:
         assert (reread().obs["nimbus_metacluster"] == "T cell").sum() == sum(
             (theirs.obs["nimbus_metacluster"] == name).sum() for name in ("0", "1")
         )
+
+    def test_edits_of_another_page_that_did_not_reach_the_table_are_not_written_over(self, file):
+        table, place, reread = file
+        first, second = keeper_of(table, place, alone=True), keeper_of(clustered(), place)
+        first.keep(Edit(now(table).rename(0, "T cell")))
+        first.settle()
+        theirs = now(clustered()).rename(1, "theirs")
+        second.keep(Edit(theirs))
+        with pytest.raises(OSError, match="your edits are safe"):
+            second.settle()
+        with pytest.raises(OSError, match=r"another program edits.*close all pages but one"):
+            first.keep(Edit(now(table).rename(2, "B cell")))
+        assert read_map(place.journal) == theirs
+        with pytest.raises(ClusterMapError, match="another program has changed the metaclusters"):
+            recover(place)
+        assert now(reread()).names[0] == "T cell", "it was lost when the page was opened again"
+
+    @pytest.mark.parametrize("more", [False, True])
+    def test_a_page_goes_on_after_another_one_was_opened_before_its_table_was_written(
+        self, stored, more
+    ):
+        table, place, reread = stored
+        keeper, edited = keeper_of(table, place), named(table)
+        keeper.keep(Edit(edited))
+        assert recover(place), "the other page brings the edit in"
+        if more:
+            edited = edited.rename(2, "B cell")
+            keeper.keep(Edit(edited))
+        keeper.settle()
+        assert now(reread()) == edited
+        assert not place.journal.exists()
+
+    def test_edits_of_a_program_that_was_killed_while_it_wrote_those_before_come_back(
+        self, file, monkeypatch
+    ):
+        table, place, reread = file
+        keeper, first = keeper_of(table, place, alone=True), named(table)
+        second = first.rename(2, "B cell")
+
+        def written_late(*args, **more):
+            keeper.keep(Edit(second))
+            write_touched(*args, **more)
+            raise OSError("killed")
+
+        monkeypatch.setattr("nimbus.gui.keeping.write_touched", written_late)
+        keeper.keep(Edit(first))
+        with pytest.raises(OSError, match="killed"):
+            keeper.settle()
+        monkeypatch.undo()
+        assert now(reread()) == first, "proves nothing: the table has not changed"
+        assert recover(place)
+        assert now(reread()) == second
+
+    def test_a_store_that_another_program_writes_to_is_left_alone(
+        self, written, tmp_path, monkeypatch
+    ):
+        table, place, reread = opened(written, tmp_path, "sdata")
+        monkeypatch.setattr("nimbus.gui.turns.TURNS", 1)
+        keeper, edited = keeper_of(table, place), named(table)
+        keeper.keep(Edit(edited))
+        with held_by_another(place.path):
+            for work in (keeper.settle, lambda: recover(place)):
+                with pytest.raises(ClaimedError, match="in use by another run"):
+                    work()
+            assert now(reread()) == now(clustered())
+            assert read_map(place.journal) == edited
+        keeper.settle()
+        assert now(reread()) == edited
+
+    @pytest.mark.parametrize("gone", ["tables/cells", "tables/cells/uns/nimbus_cluster", ""])
+    def test_a_table_that_another_program_deleted_is_told(self, written, tmp_path, gone):
+        table, place, _ = opened(written, tmp_path, "sdata")
+        keeper, edited = keeper_of(table, place), named(table)
+        shutil.rmtree(place.path / gone)
+        keeper.keep(Edit(edited))
+        with pytest.raises(OSError, match=r"another program changed.*your edits are safe"):
+            keeper.settle()
+        assert read_map(place.journal) == edited
 
     def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_all_as_it_was(self, file):
         table, place, _ = file

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +19,21 @@ import zarr
 from anndata import AnnData
 from anndata.io import read_elem, write_elem
 
+from nimbus._durable import write_durably
 from nimbus._keys import Suffix
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.edits import ClusterMapError
-from nimbus.cluster.mapfiles import read_map, write_map
-from nimbus.cluster.mapjson import map_from_json
+from nimbus.cluster.mapfiles import read_map
+from nimbus.cluster.mapjson import map_from_json, map_to_json
 
 Group: TypeAlias = Any
 """Of a zarr store or of an HDF5 file; AnnData writes to both alike."""
 
 Touched: TypeAlias = Mapping[str, Any]
 """Value by its path in the table; ``None`` where there is none any more."""
+
+_AFTER = "after"
+"""In a file with edits: marks of the maps that the table may have, beside the map itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +99,11 @@ def write_touched(place: TablePlace, values: Touched, *, skip: tuple[str, ...] =
 
 def stored_map(place: TablePlace) -> str | None:
     """The map as the table on disk has it; ``None`` where it cannot be read."""
-    with _readable(place) as table:
-        try:
+    try:
+        with _readable(place) as table:
             return str(read_elem(table[f"{place.record}/map"]))
-        except (KeyError, ValueError, OSError):
-            return None
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 def holds(place: TablePlace, table: AnnData) -> bool:
@@ -113,10 +120,13 @@ def has_nodes(place: TablePlace, table: AnnData) -> bool:
     Only then is a column of metaclusters that was made in memory right for them.
     """
     som = place.key + Suffix.SOM
-    with _readable(place) as stored:
-        if som not in stored["obs"]:
-            return False
-        nodes = read_elem(stored[f"obs/{som}"])
+    try:
+        with _readable(place) as stored:
+            if som not in stored["obs"] or place.record not in stored:
+                return False
+            nodes = read_elem(stored[f"obs/{som}"])
+    except (KeyError, FileNotFoundError):  # the table or the store is gone
+        return False
     return _numbers(nodes).equals(_numbers(table.obs[som].array))
 
 
@@ -130,28 +140,73 @@ def pending_map(place: TablePlace) -> ClusterMap | None:
     Raises
     ------
     ClusterMapError
-        They are of another clustering.
+        They are of another clustering, or another program changed the metaclusters since.
     """
-    if not place.journal.exists():
+    beside, stored = text_beside(place), stored_map(place)
+    if beside is None:
         return None
-    edits, stored = read_map(place.journal), stored_map(place)
+    edits = read_map(place.journal)
     if stored is not None and map_from_json(stored).start != edits.start:
         raise ClusterMapError(
             f"{str(place.journal)!r} holds edits of another clustering than {str(place.path)!r} "
             "has now; move that file away (nimbus.tl.remap reads it), then open the page again"
         )
+    if stored is not None and not _follows(beside, stored):
+        raise ClusterMapError(
+            f"{str(place.journal)!r} holds edits, and another program has changed the metaclusters "
+            f"in {str(place.path)!r} since, which would be lost; move that file away "
+            "(nimbus.tl.remap reads it), then open the page again"
+        )
     return edits
 
 
-def write_journal(place: TablePlace, clusters: ClusterMap) -> None:
+def _follows(beside: str, stored: str) -> bool:
+    """Whether the edits in a file were made from what the table has; true where it tells nothing.
+
+    A file that another program wrote is a map alone.
+    """
+    marks = json.loads(beside).get(_AFTER)
+    return not isinstance(marks, list) or mark_of(stored) in marks
+
+
+def mark_of(stored: str) -> str:
+    """Short text by which a map is known again."""
+    return hashlib.sha256(stored.encode()).hexdigest()[:16]
+
+
+def write_journal(place: TablePlace, clusters: ClusterMap, *, after: Sequence[str]) -> str:
     """Put the edits beside the table; they are on disk when this returns.
+
+    Parameters
+    ----------
+    place
+        The table.
+    clusters
+        Metaclusters after the edits.
+    after
+        Marks of the maps that the table may have until these are in it.
+
+    Returns
+    -------
+    The text of the file.
 
     Raises
     ------
     OSError
         The folder cannot be written.
     """
-    write_map(clusters, place.journal)
+    content = json.loads(map_to_json(clusters)) | {_AFTER: list(after)}
+    text = json.dumps(content, ensure_ascii=False)
+    write_durably(place.journal, text)
+    return text
+
+
+def text_beside(place: TablePlace) -> str | None:
+    """The file with edits beside the table; ``None`` where there is none."""
+    try:
+        return place.journal.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def node_part(place: TablePlace) -> AnnData:
@@ -200,7 +255,9 @@ def _writable(place: TablePlace) -> Iterator[Group]:
         yield zarr.open_group(place.path / place.group, mode="r+", use_consolidated=False)
         root = zarr.open_group(place.path, mode="r")
         if root.metadata.consolidated_metadata is not None:
-            zarr.consolidate_metadata(place.path, zarr_format=root.metadata.zarr_format)
+            with warnings.catch_warnings():  # parquet files, the lock: no part of a hierarchy
+                warnings.filterwarnings("ignore", category=zarr.errors.ZarrUserWarning)
+                zarr.consolidate_metadata(place.path, zarr_format=root.metadata.zarr_format)
         return
     beside = place.path.with_name(place.path.name + ".part")
     try:

@@ -16,10 +16,13 @@ from nimbus.cluster.mapjson import map_to_json
 from nimbus.data.clusters import map_of, record_of
 from nimbus.data.mapstore import (
     TablePlace,
+    Touched,
     has_nodes,
+    mark_of,
     node_part,
     pending_map,
     stored_map,
+    text_beside,
     touched,
     write_journal,
     write_touched,
@@ -31,6 +34,7 @@ from nimbus.tl._metaclusters import (
 )
 
 from .saving import Keeper
+from .turns import turn
 
 Found: TypeAlias = tuple[Consensus, ConsensusSettings]
 """What resamples told when metaclusters were cut again."""
@@ -88,18 +92,23 @@ class OnDisk(Keeper[Edit]):
     place: TablePlace
     alone: bool = False
     _waiting: Edit | None = None
+    _beside: str | None = None
     _lock: Lock = field(default_factory=Lock)
     _stored: str = field(init=False)
+    _own: list[str] = field(init=False)  # marks of what the table has, or may get from here
     _consensus: object = field(init=False)
 
     def __post_init__(self) -> None:
         record = record_of(self.memory.table, self.memory.key)
         self._stored, self._consensus = _map_text(record), record.get("consensus")
+        self._own = [mark_of(self._stored)]
 
     def keep(self, work: Edit) -> None:
         """Write the file beside the store, then the table in memory if somebody else reads it."""
         with self._lock:
-            write_journal(self.place, work.clusters)
+            self._require_own_file()
+            self._own.append(mark_of(map_to_json(work.clusters)))
+            self._beside = write_journal(self.place, work.clusters, after=self._own)
             if not self.alone:
                 self.memory.keep(work)
             found = None if self._waiting is None else self._waiting.found
@@ -111,23 +120,44 @@ class OnDisk(Keeper[Edit]):
         if self.alone and work is not None:
             self.memory.keep(work)
         values = touched(self.memory.table, self.memory.key)
-        consensus = f"{self.place.record}/consensus"
         now = str(values[f"{self.place.record}/map"])
         if now != self._stored:
-            self._require_unchanged()
-            same = values[consensus] is self._consensus
-            write_touched(self.place, values, skip=(consensus,) if same else ())
-            self._stored, self._consensus = now, values[consensus]
+            with turn(self.place.path):
+                self._write(values, now)
         with self._lock:
             if self._waiting is work:
                 self._waiting = None
-                self.place.journal.unlink(missing_ok=True)
+                self._remove_file()
         return f"in {str(self.place.path)!r}"
 
+    def _write(self, values: Touched, now: str) -> None:
+        self._require_unchanged()
+        consensus = f"{self.place.record}/consensus"
+        same = values[consensus] is self._consensus
+        write_touched(self.place, values, skip=(consensus,) if same else ())
+        self._stored, self._consensus = now, values[consensus]
+
+    def _remove_file(self) -> None:
+        """Remove the file beside the store; one that another program wrote stays."""
+        if text_beside(self.place) == self._beside:
+            self.place.journal.unlink(missing_ok=True)
+
+    def _require_own_file(self) -> None:
+        """Refuse to write over edits of another program that the store lacks."""
+        if text_beside(self.place) not in (None, self._beside):
+            raise OSError(
+                f"another program edits these metaclusters, too, and has edits in "
+                f"{str(self.place.journal)!r} that would be lost; close all pages but one, and "
+                "open that one again"
+            )
+
     def _require_unchanged(self) -> None:
-        """Refuse to write over what another program wrote; a torn table is written anew."""
+        """Refuse to write over what another program wrote; a torn table is written anew.
+
+        One that was opened in between has brought in the file, and with it edits made here.
+        """
         stored = stored_map(self.place)
-        changed = stored is not None and stored != self._stored
+        changed = stored is not None and mark_of(stored) not in self._own
         if changed or not has_nodes(self.place, self.memory.table):
             raise OSError(
                 f"another program changed the cells or metaclusters in {str(self.place.path)!r}; "
@@ -149,15 +179,18 @@ def recover(place: TablePlace) -> bool:
     Raises
     ------
     nimbus.cluster.edits.ClusterMapError
-        They are of another clustering.
+        They are of another clustering, or another program changed the metaclusters since.
     """
-    edits = pending_map(place)
-    if edits is None:
+    if not place.journal.exists():
         return False
-    table = node_part(place)
-    write_map_of(table, edits, key_added=place.key)
-    write_touched(place, touched(table, place.key), skip=(f"{place.record}/consensus",))
-    place.journal.unlink()
+    with turn(place.path):
+        edits = pending_map(place)  # by now: another page may just have written them
+        if edits is None:
+            return False
+        table = node_part(place)
+        write_map_of(table, edits, key_added=place.key)
+        write_touched(place, touched(table, place.key), skip=(f"{place.record}/consensus",))
+        place.journal.unlink()
     return True
 
 

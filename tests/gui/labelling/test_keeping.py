@@ -183,13 +183,31 @@ def test_cells_that_another_program_changes_while_the_page_waits_for_it_are_left
         _claim._let_go(lock, handle)
         nimbus.io.write_table(theirs, "table")
 
-    monkeypatch.setattr("nimbus.gui.labelling.keeping.time", SimpleNamespace(sleep=finished))
+    monkeypatch.setattr("nimbus.gui.turns.time", SimpleNamespace(sleep=finished))
     do(desk, "positive")
     told = desk.saving.finish()
     assert len(turns) == 1, "proves nothing: the page did not wait"
     assert told.kind == "failed"
     assert "another program changed the cells" in told.text
     assert spatialdata.read_zarr(store)["table"].n_obs == theirs["table"].n_obs
+
+
+def test_what_another_person_says_while_the_page_waits_for_its_turn_is_in_the_layer(
+    store, monkeypatch
+):
+    ada, bob = desk_of(store), desk_of(store, "bob")
+    lock = store / _claim.LOCK_NAME
+    handle = _claim._locked(lock)  # as another process holds it
+
+    def judged(seconds):
+        """Bob judges another cell, and the store is free."""
+        bob.saving.keeper.keep(bob.state.skip().judge("negative").labels)
+        _claim._let_go(lock, handle)
+
+    monkeypatch.setattr("nimbus.gui.turns.time", SimpleNamespace(sleep=judged))
+    do(ada, "positive")
+    assert ada.saving.finish().kind == "saved"
+    assert [(layer(store) == value).sum() for value in (1, 0)] == [1, 1]
 
 
 @pytest.mark.parametrize(

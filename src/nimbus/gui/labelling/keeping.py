@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialdata import SpatialData
 
-from nimbus._claim import ClaimedError
 from nimbus._durable import write_durably
-from nimbus.data.store import has_other_rows, store_claimed, write_table
+from nimbus.data.store import has_other_rows, write_table
 from nimbus.gui.saving import Keeper
+from nimbus.gui.turns import turn
 from nimbus.io._safe_names import original_name, safe_name
 from nimbus.io.gold import read_gold
 
@@ -21,11 +19,6 @@ from .ledger import Ledger
 from .state import Labels
 
 SUFFIX = ".csv"
-
-TURNS, TURN_S = 40, 0.25
-"""How often, and how many seconds apart, a store is asked for that another program writes to."""
-
-_writing = threading.Lock()  # of this program: within it claims do not exclude each other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,27 +90,18 @@ class OnDisk(Keeper[Labels]):
             Another program put a table of other cells into the store; it is left alone.
         """
         ledger = self.memory.ledger
-        others = read_files(self.folder, ledger.book)
-        others.pop(self.memory.annotator, None)
-        ledger.put(others)
-        if ledger.key in self.sdata.tables[self.table_key].layers:
-            self._write()
+        with turn(Path(str(self.sdata.path))):  # by now: others may just have ended
+            others = read_files(self.folder, ledger.book)
+            others.pop(self.memory.annotator, None)
+            ledger.put(others)
+            if ledger.key in self.sdata.tables[self.table_key].layers:
+                self._write()
         return f"in {self.folder.name}/{self.path.name} and the layer {ledger.key!r}"
 
     def _write(self) -> None:
-        """Write when nobody else writes: people who label together take turns."""
         key = self.memory.ledger.key
-        for left in reversed(range(TURNS)):
-            try:
-                with _writing, store_claimed(self.sdata):
-                    self._require_same_rows()  # by now: another program may just have ended
-                    write_table(self.sdata, self.table_key, keys={"layers": key, "uns": key})
-            except ClaimedError:
-                if not left:
-                    raise
-                time.sleep(TURN_S)
-            else:
-                return
+        self._require_same_rows()
+        write_table(self.sdata, self.table_key, keys={"layers": key, "uns": key})
 
     def _require_same_rows(self) -> None:
         if has_other_rows(self.sdata, self.table_key):
