@@ -10,6 +10,10 @@ from bokeh.core.validation import check_integrity
 
 import nimbus
 from nimbus.gui.controls import html
+from nimbus.gui.labelling.look import Look
+from nimbus.gui.labelling.opening import Request as ReviewRequest
+from nimbus.gui.labelling.opening import review_desk
+from nimbus.gui.labelling.page import Page as Labelling
 from nimbus.gui.opening import Request, desk_of
 from nimbus.gui.page import Page, build
 
@@ -75,3 +79,40 @@ def test_an_edit_lays_no_figure_out_anew(sdata):
     tree.on_change("visible", lambda attr, old, new: told.append(new))
     page.do(lambda s: s.rename(0, "T cell"))
     assert told == []
+
+
+class TestTwoWindows:
+    """One of them does something before it shows what the other one did."""
+
+    def test_an_edit_of_the_other_window_stays(self, sdata):
+        desk = desk_of(sdata, Request("nimbus"))
+        first, second = Page(desk), Page(desk)
+        first.do(lambda s: s.rename(0, "T cell"))
+        assert second.state.clusters.names[0] == "0", "proves nothing: it knows already"
+        second.do(lambda s: s.toggle(s.clusters.nodes_of(1)[0]))
+        second.do(lambda s: s.rename(1, "B cell"))
+        assert [desk.state.clusters.names[k] for k in (0, 1)] == ["T cell", "B cell"]
+        first.do(lambda s: s.rename(2, "NK cell"))
+        assert len(desk.state.clusters.done) == 3
+
+    def test_a_metacluster_that_is_gone_by_now_is_told(self, sdata):
+        desk = desk_of(sdata, Request("nimbus"))
+        first, second = Page(desk), Page(desk)
+        first.do(lambda s: s.toggle_metacluster(0).move(1))
+        assert not second.do(lambda s: s.toggle_metacluster(2).move(0))
+        assert "metacluster" in second.notice.root.object
+        assert len(desk.state.clusters.done) == 1
+
+    def test_a_label_of_the_other_window_stays_and_its_cell_is_not_judged_twice(self, sdata):
+        desk = review_desk(sdata, ReviewRequest(annotator="ada", n_cells=9))
+        first, second = Labelling(desk, Look()), Labelling(desk, Look())
+        for page in (first, second):
+            page.refresh()
+        shown = second.bar.shown
+        first.on_action("positive", first.bar.shown)
+        second.on_action("negative", shown)  # the cell that the first window has judged
+        assert list(desk.state.labels.values()) == ["positive"]
+        second.do(lambda s: s.look_at(desk.state.queues.of(s.marker)[5]))
+        second.refresh()
+        second.on_action("negative", second.bar.shown)
+        assert list(desk.state.labels.values()) == ["positive", "negative"]

@@ -57,13 +57,17 @@ class Page:
 
     def do(self, step: Step) -> bool:
         """Make a step and show what became of it; one that cannot be made says why."""
-        state = self.notice.tried(lambda: step(self.state))
+        state = self.notice.tried(lambda: step(self._now()))
         if state is None:
             return False
         self.state = state  # before the others are told of it
         self.desk.commit(state)
         self._take(state)
         return True
+
+    def _now(self) -> State:
+        """The state with what another window may just have edited, though it is not shown yet."""
+        return self.state.with_clusters(self.desk.state.clusters)
 
     def refresh(self) -> None:
         """Show the state."""
@@ -127,7 +131,7 @@ class Page:
             self.do(lambda s: s.move(metacluster))
 
     def _recut(self, n_metaclusters: int) -> None:
-        cut = self.notice.tried(lambda: self.desk.recut(self.state, n_metaclusters))
+        cut = self.notice.tried(lambda: self.desk.recut(self._now(), n_metaclusters))
         if cut is not None:
             self._take(cut)
 

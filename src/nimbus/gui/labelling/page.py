@@ -59,8 +59,11 @@ class Page:
         self.agreement = html("agreement")
 
     def do(self, step: Callable[[State], State]) -> bool:
-        """Make a step and show what became of it; one that cannot be made says why."""
-        state = self.notice.tried(lambda: step(self.state))
+        """Make a step and show what became of it; one that cannot be made says why.
+
+        It begins at the desk: another window may just have gone on, which is not shown yet.
+        """
+        state = self.notice.tried(lambda: step(self.desk.state))
         if state is None:
             return False
         self.notice.say("")
@@ -80,9 +83,9 @@ class Page:
             self.show(lambda look: replace(look, outlines=not look.outlines))
         elif action in STEPS:
             self.do(STEPS[action])
-        elif shown == self._token() and action == "skip":
+        elif shown == _token(self.desk.state) and action == "skip":
             self.do(State.skip)
-        elif shown == self._token() and action in JUDGEMENTS:
+        elif shown == _token(self.desk.state) and action in JUDGEMENTS:
             self.do(lambda s: s.judge(action))
 
     def refresh(self) -> None:
@@ -94,7 +97,7 @@ class Page:
         self.left.object = left_text(state)
         self.progress.object = progress(state)
         self._refresh_status()
-        self.bar.param.update(label=state.label or "", shown=self._token())
+        self.bar.param.update(label=state.label or "", shown=_token(state))
 
     def take_over(self) -> None:
         """Take what another window did, and the status."""
@@ -103,13 +106,14 @@ class Page:
             self.refresh()
         self._refresh_status()
 
-    def _token(self) -> str:
-        """Names the pair that is judged."""
-        return "" if self.state.cell is None else f"{self.state.cell}/{self.state.marker}"
-
     def _refresh_status(self) -> None:
         self.heading.tell(page_text(self.desk.facts, self.state), self.desk.saving.status)
         self.agreement.object = agreement_text(self.desk, self.state.marker)
+
+
+def _token(state: State) -> str:
+    """Names the pair that is judged."""
+    return "" if state.cell is None else f"{state.cell}/{state.marker}"
 
 
 def build(desk: Desk, look: Look) -> Any:
