@@ -32,6 +32,21 @@ def test_a_table_without_clusters_says_what_to_do(nimbus, tmp_path):
     assert "run nimbus.tl.cluster first" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--cells", "100"], "--cells is of the page to label cells; add --review"),
+        (["--seed", "0"], "--seed is of the page to label cells; add --review"),
+        (["--markers", "CD3"], "--markers is of the page to label cells; add --review"),
+        (["--review", "--region-key", "fov"], "--region-key is of the page on metaclusters"),
+    ],
+)
+def test_an_option_of_the_other_page_is_refused(nimbus, tmp_path, options, told):
+    done = nimbus("gui", tmp_path / "none.zarr", *options)
+    assert done.exit_code == 1
+    assert told in done.stderr
+
+
 def test_without_the_extra_the_error_names_it(monkeypatch):
     import nimbus
 

@@ -321,6 +321,7 @@ def test_warnings_are_one_line_each(nimbus, tmp_path, weights):
         (["{store}", "--model", "none.safetensors"], "none.safetensors"),
         (["{store}", "--images", "here"], "a store and --images were given"),
         (["{store}", "--fovs", "a"], "--fovs names fields of --images; of a store --labels-key"),
+        (["{store}", "--pattern", "cells-{{fov}}.tif"], "--pattern names files of --labels; of a"),
         (["s3://b/c.zarr", "--table", "a.csv", "--save-maps"], "--save-maps has no place"),
         (["{store}", "--table", "scores.xlsx"], "must end in one of .csv, .parquet, .h5ad"),
         (["{store}", "--table", "no/such/folder/scores.csv"], "does not exist"),

@@ -39,14 +39,11 @@ class Run:
         Arguments of :func:`nimbus.tl.score`.
     resume
         Keep finished tiles until the end.
-    pattern
-        Argument of :func:`nimbus.io.read_fovs`.
     """
 
     outputs: Outputs
     wanted: Mapping[str, Any]
     resume: bool
-    pattern: str
 
 
 def score_all(run: Run) -> str:
@@ -101,10 +98,11 @@ def _score_folders(run: Run, journal: Path | None) -> SpatialData:
     images, labels = outputs.images, outputs.labels
     if images is None or labels is None:
         raise ValueError("--images and --labels are needed")
+    called = {} if outputs.pattern is None else {"pattern": outputs.pattern}
     sdata = nimbus.io.read_fovs(
         images,
         labels,
-        pattern=run.pattern,
+        **called,
         pixel_size=run.wanted["pixel_size"],
         fovs=outputs.fovs,
         channels=run.wanted["channels"],

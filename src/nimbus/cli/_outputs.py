@@ -23,6 +23,7 @@ class Outputs:
     overwrite: bool
     resume: Path | None = None
     url: str | None = None
+    pattern: str | None = None
     fovs: Sequence[str] | None = None
     save_maps: bool = False
 
@@ -82,10 +83,15 @@ class Outputs:
                 f"a store and {', '.join(given)} were given; score either a store in place or "
                 "folders of TIFFs into a new one"
             )
-        if self.fovs is not None:
-            raise ValueError(
-                "--fovs names fields of --images; of a store --labels-key names the labels to score"
-            )
+        of_folders = {
+            "--fovs": ("fields of --images", self.fovs),
+            "--pattern": ("files of --labels", self.pattern),
+        }
+        for name, (what, value) in of_folders.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name} names {what}; of a store --labels-key names the labels to score"
+                )
 
     def _check_store(self, store: Path) -> None:
         self._check_alone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from nimbus.gui.labelling.opening import Request as ReviewRequest
 from nimbus.gui.labelling.opening import open_review
 from nimbus.gui.opening import Request, open_desk
 from nimbus.gui.saving import Status
-
-__all__ = ["Plan", "ReviewRequest", "serve"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -37,6 +35,12 @@ class Plan:
     token: str | None
     browser: bool
     review: ReviewRequest | None
+
+
+def review_request(given: Mapping[str, Any]) -> ReviewRequest:
+    """What is to be labelled, by the options that were given."""
+    fields = {"cells": "n_cells", "seed": "random_state"}
+    return ReviewRequest(**{fields.get(name, name): value for name, value in given.items()})
 
 
 def serve(plan: Plan, *, tell: Callable[[str], None]) -> None:

@@ -33,12 +33,18 @@ def gui(
             show_default="uncertain",
         ),
     ] = None,
-    cells: Annotated[int, typer.Option(help="Cells to label of each marker.", min=1)] = 100,
+    cells: Annotated[
+        int | None,
+        typer.Option(help="Cells to label of each marker.", min=1, show_default="100"),
+    ] = None,
     second: Annotated[
         str | None,
         typer.Option(help="Channel in blue over the marker, e.g. DAPI.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the order; the same one gives the same cells.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of the order; the same one gives the same cells.", show_default="0"),
+    ] = None,
     key_added: Annotated[
         str | None,
         typer.Option(
@@ -113,18 +119,19 @@ def gui(
     On another machine: run there with --no-browser --port 5006, tunnel with
     ssh -L 5006:127.0.0.1:5006 MACHINE, and open the printed address here.
     """
-    wants = {"annotator": annotator, "markers": markers, "order": order, "second": second}
-    if not review and any(wants.values()):
-        named = next(name for name, value in wants.items() if value)
-        raise ValueError(f"--{named} is of the page to label cells; add --review")
-    request = _late.serving.ReviewRequest(
-        annotator=annotator,
-        markers=tuple(names(markers) or ()) or None,
-        order=order,
-        n_cells=cells,
-        second=second,
-        random_state=seed,
-    )
+    labelling = {
+        "annotator": annotator,
+        "markers": names(markers),
+        "order": order,
+        "cells": cells,
+        "second": second,
+        "seed": seed,
+    }
+    given = {name: value for name, value in labelling.items() if value is not None}
+    if given and not review:
+        raise ValueError(f"--{next(iter(given))} is of the page to label cells; add --review")
+    if region_key is not None and review:
+        raise ValueError("--region-key is of the page on metaclusters; leave out that or --review")
     plan = _late.serving.Plan(
         store=store,
         key=key_added,
@@ -137,6 +144,6 @@ def gui(
         origins=tuple(origin or ()),
         token=token,
         browser=browser,
-        review=request if review else None,
+        review=_late.serving.review_request(given) if review else None,
     )
     _late.serving.serve(plan, tell=typer.echo)

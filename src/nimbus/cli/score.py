@@ -36,8 +36,13 @@ def score(
         Path | None, option(_INPUT, "Store to write, with images, labels and table.")
     ] = None,
     pattern: Annotated[
-        str, option(_INPUT, "How label files are called; {fov} is the name of the field.")
-    ] = "{fov}_whole_cell.tiff",
+        str | None,
+        option(
+            _INPUT,
+            "How files of --labels are called; {fov} is the name of the field.",
+            show_default="{fov}_whole_cell.tiff",
+        ),
+    ] = None,
     fovs: Annotated[
         list[str] | None, option(_INPUT, "Fields of --images; all by default. Several: a,b")
     ] = None,
@@ -148,6 +153,7 @@ def score(
         table=table,
         overwrite=overwrite,
         resume=resume,
+        pattern=pattern,
         fovs=names(fovs),
         save_maps=save_maps,
     ).checked()
@@ -174,5 +180,5 @@ def score(
         "nan": nan,
         "show_progress_bar": show_progress(progress),
     }
-    run = _late.measure.Run(outputs, wanted, resume=not no_resume, pattern=pattern)
+    run = _late.measure.Run(outputs, wanted, resume=not no_resume)
     typer.echo(_late.measure.score_all(run))
