@@ -192,6 +192,22 @@ def test_cells_that_another_program_changes_while_the_page_waits_for_it_are_left
     assert spatialdata.read_zarr(store)["table"].n_obs == theirs["table"].n_obs
 
 
+def test_labels_of_other_fields_are_kept_and_do_not_count_as_done(store):
+    desk = desk_of(store, labels_key="fov0_labels")
+    do(desk, *["positive"] * 5)
+    assert desk.state.marker == "CD3"
+    assert desk.state.cell is None, "proves nothing: CD3 is not done"
+    desk.saving.finish()
+    other = desk_of(store, labels_key="fov1_labels")
+    assert (other.state.marker, other.state.n_done("CD3")) == ("CD3", 0)
+    assert other.state.counts()["CD3"].total() == 0
+    do(other, "negative")
+    other.saving.finish()
+    assert len(read_gold(file(store))) == 6
+    both = desk_of(store)
+    assert both.state.n_done("CD3") == 6
+
+
 def test_what_another_person_says_while_the_page_waits_for_its_turn_is_in_the_layer(
     store, monkeypatch
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -227,10 +228,13 @@ def _queues(
             f"{listed(missing)}; run nimbus.tl.score first, or pass order='random'"
         )
 
-    def field_of(marker: str) -> IntArray:
-        shown = [marker in channels[field] for field in microscope.tissue.fields]
+    @cache  # most markers are shown by the same fields
+    def field_by(shown: tuple[bool, ...]) -> IntArray:
         known: IntArray = microscope.field_of
         return np.where((known >= 0) & np.array([*shown, False])[known], known, -1)
+
+    def field_of(marker: str) -> IntArray:
+        return field_by(tuple(marker in channels[field] for field in microscope.tissue.fields))
 
     return Queues(
         markers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -120,6 +120,11 @@ class Queues:
     def at_most(self, marker: str, n: int) -> int:
         """`n`, or fewer where the queue of the marker was made and has fewer cells."""
         return min(n, self._known[marker].size) if marker in self._known else n
+
+    def shown(self, marker: str, rows: Sequence[int]) -> list[int]:
+        """Those of `rows` that lie in a field which is judged and shows the marker."""
+        field_of = self.field_of(marker)
+        return [row for row in rows if field_of[row] >= 0]
 
     def of(self, marker: str) -> NDArray[np.int64]:
         """Rows of the cells to judge for a marker, the first one first."""

@@ -85,16 +85,19 @@ class State:
     # What there is
 
     def counts(self) -> dict[str, Counter[str]]:
-        """How often each judgement was given, for each marker."""
-        found: dict[str, Counter[str]] = {marker: Counter() for marker in self.queues.markers}
-        for (_, marker), label in self.labels.items():
-            if marker in found:
-                found[marker][label] += 1
-        return found
+        """How often each judgement was given, for each marker; other fields do not count."""
+        rows: dict[str, list[int]] = {marker: [] for marker in self.queues.markers}
+        for row, marker in self.labels:
+            if marker in rows:
+                rows[marker].append(row)
+        return {
+            marker: Counter(self.labels[row, marker] for row in self.queues.shown(marker, own))
+            for marker, own in rows.items()
+        }
 
     def n_done(self, marker: str) -> int:
-        """Cells that were judged for a marker."""
-        return sum(own == marker for _, own in self.labels)
+        """Cells that were judged for a marker; those of other fields do not count."""
+        return self.counts()[marker].total()
 
     def n_asked(self, marker: str) -> int:
         """As :meth:`n_wanted`, but no queue is made for it: the goal where nobody looked yet."""
@@ -109,7 +112,8 @@ class State:
         every = self.queues.markers
         place = every.index(self.marker) + 1
         turned = (*every[place:], *every[:place])
-        return [m for m in turned if self.n_done(m) < self.n_wanted(m)]
+        done = self.counts()
+        return [m for m in turned if done[m].total() < self.n_wanted(m)]
 
     @property
     def label(self) -> str | None:
