@@ -60,6 +60,24 @@ def test_points_are_coloured_by_the_marker_as_the_bar_of_colours_says(sdata):
     assert not page.markers.color_by.visible
 
 
+@pytest.mark.parametrize("shift", [0, 300, -300])
+def test_clusters_of_other_values_than_scores_are_coloured_over_all_of_their_range(sdata, shift):
+    table = sdata.tables["table"]
+    table.layers["nimbus"] = table.X + np.float32(shift)
+    nimbus.tl.cluster(sdata, grid=(3, 3), n_metaclusters=3)
+    page = Page(desk_of(sdata, Request("nimbus")))
+    page.refresh()
+    nodes = page.desk.facts.nodes
+    means = nodes.means[nodes.counts > 0]
+    assert np.abs(means).max() > 1, "proves nothing: these could be scores"
+    slider, mapper = page.showing.limits, page.charts.mapper
+    ends = (means.min(), means.max())
+    np.testing.assert_allclose([slider.value, (mapper.low, mapper.high)], [ends, ends])
+    assert (slider.start, slider.end) == slider.value
+    page.do(lambda s: s.shown(s.view.with_zscore(True)))
+    assert slider.value == (-3, 3)
+
+
 def test_long_names_are_shortened_and_short_ones_stand_across(sdata):
     page = Page(desk_of(sdata, Request("nimbus")))
     heat = page.charts.groups.figures.heat

@@ -35,6 +35,7 @@ from .keeping import Edit, InMemory, OnDisk, recover
 from .saving import Keeper, Saving
 from .state import State
 from .tissue import Tissue, tissue_of
+from .view import ends_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ def _desk(
         **_flags(record, nodes),
     )
     state = State.of(clusters, markers=nodes.markers)
+    state = state.shown(state.view.with_limits(*ends_of(nodes.means[nodes.counts > 0])))
     if tissue is not None and tissue.fields:
         field = tissue.fields[0]
         state = state.shown(state.view.with_tissue(field, _first_channel(tissue, field, nodes)))

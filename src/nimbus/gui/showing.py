@@ -10,7 +10,7 @@ from nimbus._types import FloatArray
 from .controls import button, entered, html, pressed, radio, span, text
 from .editing import Do
 from .state import State
-from .view import LAYOUTS, ZSCORE_LIMIT
+from .view import LAYOUTS, ZSCORE_LIMIT, ends_of
 
 LAYOUT_NAMES = dict(zip(("By metacluster", "Dendrogram", "Grid", "Tree"), LAYOUTS, strict=True))
 
@@ -28,7 +28,7 @@ class Showing:
 
     def __init__(self, do: Do, means: FloatArray) -> None:
         self._do = do
-        self._ends = float(means.min()), float(means.max())
+        self._ends = ends_of(means)
         self._quiet = False
         self.zscore = radio({"Mean score": False, "Z-score": True}, "zscore")
         self.layout = radio(LAYOUT_NAMES, "layout")
@@ -77,18 +77,16 @@ class Showing:
 
 
 def limits_of(zscore: bool, low: float, high: float) -> tuple[float, float, float]:
-    """Ends and step of the slider of colours: of z-scores, of scores, of other values.
+    """Ends and step of the slider of colours: of z-scores, or of means from `low` to `high`.
 
     Examples
     --------
-    >>> limits_of(True, 0.0, 0.9), limits_of(False, 0.0, 0.9), limits_of(False, 0.0, 200.0)
+    >>> limits_of(True, 0.0, 1.0), limits_of(False, 0.0, 1.0), limits_of(False, 0.0, 200.0)
     ((-10.0, 10.0, 0.5), (0.0, 1.0, 0.01), (0.0, 200.0, 2.0))
     """
     if zscore:
         return -ZSCORE_LIMIT, ZSCORE_LIMIT, 0.5
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0, 0.01
-    return low, high, (high - low) / 100 or 1.0
+    return low, high, (high - low) / 100
 
 
 def _told(state: State) -> str:

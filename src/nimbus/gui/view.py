@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from nimbus._check import require_known
+from nimbus._types import FloatArray
 
 Layout: TypeAlias = Literal["metaclusters", "dendrogram", "grid", "tree"]
 """Nodes by metacluster, nodes along their dendrogram, nodes on the grid, nodes on a tree."""
@@ -153,3 +154,18 @@ class View:
     def by_likeness(self) -> View:
         """Alike markers beside each other again."""
         return replace(self, by_hand=False)
+
+
+def ends_of(means: FloatArray) -> tuple[float, float]:
+    """Values of the first and the last colour at first: 0 and 1 of scores, else the extremes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ends_of(np.array([0.1, 0.9])), ends_of(np.array([3.0, 200.0])), ends_of(np.array([-2.0]))
+    ((0.0, 1.0), (3.0, 200.0), (-2.0, -1.0))
+    """
+    low, high = float(means.min()), float(means.max())
+    if low >= 0 and high <= 1:
+        return SCORE_RANGE
+    return low, high if low < high else low + 1
