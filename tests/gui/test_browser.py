@@ -54,6 +54,9 @@ def test_a_person_edits_reloads_and_finds_everything_again(chromium, served, sto
 
     # rename; a name that is taken is refused while it is typed
     person.rename("1", "T cell <b>")
+    person.page.mouse.move(*person.column("metaclusters", "T cell <b>"))
+    told = person.page.locator(".bk-Tooltip b").first
+    person.wait(lambda: told.inner_text().replace("\u200b", "") == "T cell <b>")
     person.call("2", "lonely")
     person.wait(lambda: "'lonely' is taken" in person.text("problem"))
     person.wait(lambda: person.page.locator(".rename button").is_disabled())

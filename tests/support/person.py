@@ -98,10 +98,14 @@ class Person:
         return self.page.locator(f".{name}").first.evaluate(TEXT).strip()
 
     def click_column(self, block, label, **more):
+        self.page.mouse.click(*self.column(block, label), **more)
+
+    def column(self, block, label):
+        """The middle of a column on the screen."""
         left, top, width, height = self.settled(f"{block}-heat")
         labels = self.source(f"{block}-counts", "label")
         x = left + width * (labels.index(label) + 0.5) / len(labels)
-        self.page.mouse.click(x, top + height / 2, **more)
+        return x, top + height / 2
 
     def press(self, name):
         self.page.locator(f".{name} button").first.click()

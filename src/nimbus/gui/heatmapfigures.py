@@ -47,9 +47,11 @@ _FROM_COLUMNS = """
 const own = columns.data[format]
 const k = Math.floor(value)
 if (own == null || k < 0 || k >= own.length) return ""
-return String(own[k]).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;")
+return String(own[k]).replace(/[&<]/g, "$&\u200b")
 """
-"""Names are people's text: they are shown as text, whatever they hold."""
+"""Names are people's text: they are shown as text, whatever they hold. Some releases of Bokeh
+escape them, others do not; what a space of no width follows begins no tag or entity in either.
+"""
 
 _TIP = f"""
 <div style="font: 12px {FONT}; color: {INK}">
