@@ -106,6 +106,18 @@ class TestToken:
         assert ask(question) == (200, "no-referrer", "no-store")
         assert "Traceback" not in capsys.readouterr().out, "Panel prints errors, and shows nothing"
 
+    @pytest.mark.parametrize("token", ["a&b=c d#e%20+", "größer als acht"])
+    def test_a_token_of_any_characters_is_in_the_address(self, desk, token):
+        async def main():
+            served = served_desk(desk, Address(token=token))
+            served.server.start()
+            try:
+                return await status(served.url)
+            finally:
+                served.server.stop()
+
+        assert asyncio.run(main()) == 200
+
     def test_a_token_is_drawn_anew_and_too_short_a_one_is_refused(self, desk):
         async def main():
             made = [served_desk(desk, Address()) for _ in range(2)]
@@ -144,12 +156,31 @@ class TestWebsocket:
 
         assert ask(question) == 403
 
-    def test_an_origin_that_was_named_is_let_in(self, ask):
+    @pytest.mark.parametrize(
+        ("named", "origin"),
+        [
+            ("hub.example:81", "http://hub.example:81"),
+            ("https://Hub.example/nimbus", "https://hub.example"),
+            ("hub.example:443", "https://hub.example"),
+        ],
+    )
+    def test_an_origin_that_was_named_is_let_in(self, ask, named, origin):
         async def question(served):
             own = await session(served)
-            return await websocket(served, f"?token={TOKEN}", "http://hub.example:81", own)
+            return await websocket(served, f"?token={TOKEN}", origin, own)
 
-        assert ask(question, origins=["hub.example:81"]) == "open"
+        assert ask(question, origins=[named]) == "open"
+
+    def test_the_name_of_this_machine_is_let_in_however_it_is_written(self, ask, monkeypatch):
+        monkeypatch.setattr("socket.gethostname", lambda: "Ada-PC")
+
+        async def question(served):
+            port = served.url.partition("/?")[0].rpartition(":")[2]
+            assert served.outside == f"ada-pc:{port}"
+            own = await session(served)
+            return await websocket(served, f"?token={TOKEN}", f"http://ada-pc:{port}", own)
+
+        assert ask(question, host="0.0.0.0") == "open"
 
     def test_a_session_that_nobody_signed_is_refused(self, ask):
         from bokeh.util.token import generate_jwt_token, generate_session_id
@@ -176,6 +207,14 @@ class TestPlace:
                 served_desk(desk, Address(port=port))
 
         ask(question)
+
+    def test_a_host_that_is_not_this_machine_is_named(self, desk):
+        with pytest.raises(OSError, match=r"^192.0.2.7 cannot be used .*; give another --port or"):
+            served_desk(desk, Address(host="192.0.2.7"))
+
+    def test_an_address_of_ipv6_is_refused(self, desk):
+        with pytest.raises(ValueError, match="host '::1' is no name or IPv4 address"):
+            served_desk(desk, Address(host="::1"))
 
     def test_what_people_wrote_is_shown_as_text(self, ask):
         async def question(served):

@@ -16,7 +16,7 @@ from nimbus.gui.labelling.opening import open_review
 from nimbus.gui.opening import Request, open_desk
 from nimbus.gui.saving import Status
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ def serve(plan: Plan, *, tell: Callable[[str], None]) -> None:
     )
     tell(f"{plan.store}: open {served.url}")
     if plan.host not in LOOPBACK:
-        tell(f"Other machines can reach it at {plan.host}; who has the address can edit.")
+        tell(
+            f"Other machines can reach it as {served.outside}, by other names of this machine only "
+            "with --origin NAME:PORT; who has the address can edit."
+        )
     tell("Ctrl-C ends it.")
     if plan.browser:
         served.server.io_loop.add_callback(webbrowser.open, served.url)

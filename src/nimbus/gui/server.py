@@ -8,13 +8,14 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from bokeh.server.auth_provider import AuthProvider
 from panel.io.server import get_server
 from tornado.web import HTTPError
 
 LOOPBACK = "127.0.0.1"
-ANY_ADDRESS = ("", "0.0.0.0", "::")
+ANY_ADDRESS = ("", "0.0.0.0")
 
 REFUSED = "the address needs ?token=...; it was printed when the page was started"
 
@@ -64,7 +65,8 @@ class Address:
     token
         ``None`` draws one.
     origins
-        ``HOST:PORT`` as the browser has it, where that differs: behind a tunnel or a proxy.
+        ``HOST:PORT`` or the address, as the browser has it, where that differs: behind a tunnel or
+        a proxy.
     """
 
     host: str = LOOPBACK
@@ -75,11 +77,24 @@ class Address:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """A server that runs when it is told to, and the address for the browser."""
+    """A server that runs when it is told to.
+
+    Parameters
+    ----------
+    server
+        Bokeh's.
+    url
+        Address for the browser.
+    token
+        What the address holds.
+    outside
+        ``HOST:PORT`` for other machines, if they can reach it.
+    """
 
     server: Any
     url: str
     token: str
+    outside: str
 
 
 def make_server(build: Callable[[], Any], address: Address, *, title: str) -> Served:
@@ -97,15 +112,20 @@ def make_server(build: Callable[[], Any], address: Address, *, title: str) -> Se
     Raises
     ------
     OSError
-        The port is taken.
+        The port is taken, or the host is none of this machine.
     ValueError
-        A token that is too short to keep anybody out.
+        A token that is too short to keep anybody out, or an IPv6 address.
     """
     token = secrets.token_urlsafe(24) if address.token is None else address.token
     if len(token) < 8:
         raise ValueError(f"a token needs 8 characters or more, not {len(token)}")
-    port = free_port(address.host) if address.port is None else address.port
+    if ":" in address.host:
+        raise ValueError(
+            f"host {address.host!r} is no name or IPv4 address of this machine, which Bokeh's "
+            f"server needs; {LOOPBACK} is this machine alone, 0.0.0.0 all of its IPv4 addresses"
+        )
     try:
+        port = free_port(address.host) if address.port is None else address.port
         server = get_server(
             build,
             port=port,
@@ -117,10 +137,14 @@ def make_server(build: Callable[[], Any], address: Address, *, title: str) -> Se
             secret_key=secrets.token_bytes(32),
         )
     except OSError as error:
-        raise OSError(f"port {port} of {address.host} cannot be used ({error.strerror})") from error
-    shown = LOOPBACK if address.host in ANY_ADDRESS else address.host
-    name = f"[{shown}]" if ":" in shown else shown
-    return Served(server, f"http://{name}:{port}/?token={token}", token)
+        what = "" if address.port is None else f"port {address.port} of "
+        raise OSError(
+            f"{what}{address.host} cannot be used ({error.strerror}); give another --port or "
+            "--host, or leave them out"
+        ) from error
+    everywhere = address.host in ANY_ADDRESS
+    url = f"http://{LOOPBACK if everywhere else address.host}:{port}/?token={quote(token, safe='')}"
+    return Served(server, url, token, f"{_own_name() if everywhere else address.host}:{port}")
 
 
 def allowed_origins(address: Address, port: int) -> list[str]:
@@ -130,20 +154,29 @@ def allowed_origins(address: Address, port: int) -> list[str]:
     --------
     >>> allowed_origins(Address(), 5006)
     ['127.0.0.1:5006', 'localhost:5006']
-    >>> allowed_origins(Address(host="192.0.2.7", origins=["hub.example:443"]), 80)
-    ['127.0.0.1:80', 'localhost:80', '192.0.2.7:80', 'hub.example:443']
+    >>> allowed_origins(Address(host="192.0.2.7", origins=["https://Hub.example/nimbus"]), 80)
+    ['127.0.0.1:80', 'localhost:80', '192.0.2.7:80', 'hub.example']
     """
     own = [LOOPBACK, "localhost"]
     if address.host in ANY_ADDRESS:
-        own.append(socket.gethostname())
-    elif address.host not in own:
-        own.append(f"[{address.host}]" if ":" in address.host else address.host)
-    return [*(f"{name}:{port}" for name in own), *address.origins]
+        own.append(_own_name())
+    elif address.host.lower() not in own:
+        own.append(address.host.lower())
+    return [*(f"{name}:{port}" for name in own), *map(_origin, address.origins)]
+
+
+def _origin(given: str) -> str:
+    """As Bokeh compares it: host and port, small; it takes 80 where a browser tells no port."""
+    name = given.rpartition("://")[2].partition("/")[0].lower()
+    return name.removesuffix(":443")
+
+
+def _own_name() -> str:
+    return socket.gethostname().lower()
 
 
 def free_port(host: str) -> int:
     """A port that nobody listens on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
