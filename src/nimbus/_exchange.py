@@ -53,6 +53,20 @@ def put_in_place(new: Path, target: Path, *, spare: Path) -> None:
         shutil.rmtree(spare)
 
 
+def beside(path: Path, ending: str) -> Path:
+    """The name of `path` and an ending, in the same folder; also where `path` is ``.`` or ``..``.
+
+    Examples
+    --------
+    >>> beside(Path("data/tissue.zarr"), ".part").as_posix()
+    'data/tissue.zarr.part'
+    >>> beside(Path("."), ".part") == beside(Path.cwd(), ".part")
+    True
+    """
+    named = path.resolve() if path.name in ("", "..") else path
+    return named.with_name(named.name + ending)
+
+
 def hidden_beside(path: Path) -> Path:
     """A free hidden name in the same folder, with the same ending."""
     return path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")

@@ -262,6 +262,14 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same(nimbus, store, weight
     )
 
 
+def test_a_store_is_scored_from_within_it(nimbus, store, weights, monkeypatch):
+    monkeypatch.chdir(store)
+    before = names_beside(store)
+    result = nimbus("score", ".", "--model", weights, "--no-tta")
+    assert result.exit_code == 0, result.output
+    assert names_beside(store) == before
+
+
 def test_no_resume_drops_what_an_old_run_left(nimbus, store, weights):
     journal = store.with_name("cohort.zarr.nimbus-resume")
     journal.mkdir()

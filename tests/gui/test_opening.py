@@ -1,5 +1,7 @@
 """From tables and stores to a desk, and what of the tissue is seen."""
 
+from pathlib import Path
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -226,6 +228,16 @@ class TestStores:
         read = spatialdata.read_zarr(store).tables["table"]
         assert "T cell" in set(read.obs["nimbus_metacluster"])
         assert open_desk(store, Request("nimbus")).state.clusters.names[0] == "T cell"
+
+    @pytest.mark.parametrize("name", [".", ".."])
+    def test_a_store_is_opened_from_within_it(self, store, monkeypatch, name):
+        monkeypatch.chdir(store if name == "." else store / "tables")
+        desk = open_desk(Path(name), Request("nimbus"))
+        assert desk.facts.title == "tissue.zarr"
+        desk.saving.keeper.keep(Edit(desk.state.rename(0, "T cell").clusters))
+        assert [path.name for path in store.parent.glob("*.json")] == [
+            "tissue.zarr.table.nimbus.edits.json"
+        ]
 
     def test_a_file_is_opened_alike(self, sdata, tmp_path):
         path = tmp_path / "cells.h5ad"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nimbus._exchange import beside
+
 from ._newfile import require_file, require_parent
 
 TABLE_KINDS = (".csv", ".parquet", ".h5ad")
@@ -40,7 +42,7 @@ class Outputs:
     @property
     def journal(self) -> Path:
         """Folder that keeps finished tiles until the run is complete: beside the store."""
-        return self.resume or self.target.with_name(self.target.name + ".nimbus-resume")
+        return self.resume or beside(self.target, ".nimbus-resume")
 
     def checked(self) -> Outputs:
         """The same, or an error that says what to change.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nimbus._exchange import beside
 from nimbus._keys import Layers
 from nimbus.gui import _late
 from nimbus.gui.labelling.look import Look
@@ -50,7 +51,7 @@ def serve(plan: Plan, *, tell: Callable[[str], None]) -> None:
     served = server.make_server(
         build,
         server.Address(plan.host, plan.port, plan.token, plan.origins),
-        title=plan.store.name,
+        title=beside(plan.store, "").name,
     )
     tell(f"{plan.store}: open {served.url}")
     if plan.host not in LOOPBACK:

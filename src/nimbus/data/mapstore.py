@@ -20,6 +20,7 @@ from anndata import AnnData
 from anndata.io import read_elem, write_elem
 
 from nimbus._durable import write_durably
+from nimbus._exchange import beside
 from nimbus._keys import Suffix
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.edits import ClusterMapError
@@ -58,8 +59,8 @@ class TablePlace:
     def journal(self) -> Path:
         """File beside it with edits that the table does not have yet; it is a cluster map."""
         name = self.group.rpartition("/")[2]
-        own = f"{self.path.name}.{name}.{self.key}" if name else f"{self.path.name}.{self.key}"
-        return self.path.with_name(own + ".edits.json")
+        own = f".{name}.{self.key}" if name else f".{self.key}"
+        return beside(self.path, own + ".edits.json")
 
     @property
     def record(self) -> str:

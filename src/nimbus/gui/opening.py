@@ -17,6 +17,7 @@ from spatialdata import SpatialData
 from spatialdata.models import get_table_keys
 
 from nimbus._check import listed, require_known
+from nimbus._exchange import beside
 from nimbus._keys import Obs, Suffix
 from nimbus._types import AnyArray
 from nimbus.cluster.grid import Grid
@@ -135,7 +136,7 @@ def open_desk(path: Path, request: Request) -> Desk:
         data = table = anndata.read_h5ad(path)
     record_of(table, request.key)
     keeper = OnDisk(InMemory(table, request.key), place, alone=True)
-    return _desk(data, table, request, keeper, title=path.name)
+    return _desk(data, table, request, keeper, title=beside(path, "").name)
 
 
 def _desk(

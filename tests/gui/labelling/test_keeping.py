@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -190,6 +191,15 @@ def test_cells_that_another_program_changes_while_the_page_waits_for_it_are_left
     assert told.kind == "failed"
     assert "another program changed the cells" in told.text
     assert spatialdata.read_zarr(store)["table"].n_obs == theirs["table"].n_obs
+
+
+def test_a_store_is_opened_from_within_it(store, monkeypatch):
+    monkeypatch.chdir(store)
+    desk = desk_of(Path("."))
+    do(desk, "positive")
+    assert desk.saving.finish().kind == "saved"
+    assert len(read_gold(file(store))) == 1
+    assert desk.facts.title == "tissue.zarr"
 
 
 def test_labels_of_other_fields_are_kept_and_do_not_count_as_done(store):

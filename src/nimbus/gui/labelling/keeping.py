@@ -8,6 +8,7 @@ from pathlib import Path
 from spatialdata import SpatialData
 
 from nimbus._durable import write_durably
+from nimbus._exchange import beside
 from nimbus.data.store import has_other_rows, write_table
 from nimbus.gui.saving import Keeper
 from nimbus.gui.turns import turn
@@ -120,7 +121,7 @@ def label_folder(store: Path, table_key: str, key: str) -> Path:
     >>> label_folder(Path("data/tissue.zarr"), "table", "gold").as_posix()
     'data/tissue.zarr.table.gold'
     """
-    return store.with_name(f"{store.name}.{table_key}.{key}")
+    return beside(store, f".{table_key}.{key}")
 
 
 def read_files(folder: Path, book: Book) -> dict[str, Judged]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spatialdata import SpatialData
 
 from nimbus._check import listed, require_known
+from nimbus._exchange import beside
 from nimbus._keys import Layers, Obs
 from nimbus._types import AnyArray, FloatArray, IntArray
 from nimbus.data.annotations import Likely
@@ -127,7 +128,8 @@ def open_review(path: Path, request: Request) -> Desk:
             f"{str(path)!r} is no SpatialData store with a table; cells are judged on images: "
             "nimbus score makes such a store"
         )
-    return review_desk(spatialdata.read_zarr(path), request, write=True, title=path.name)
+    title = beside(path, "").name
+    return review_desk(spatialdata.read_zarr(path), request, write=True, title=title)
 
 
 def _check(request: Request) -> None:
