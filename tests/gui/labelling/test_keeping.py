@@ -329,7 +329,7 @@ def test_a_layer_that_holds_no_labels_is_refused():
         ({"second": "DAPI"}, "channel .DAPI. does not exist"),
         ({"annotator": "  "}, "names nobody"),
         ({"likely": "yes"}, "likely='yes' is none of"),
-        ({"layer": "scores", "order": "uncertain"}, "run nimbus.tl.score first"),
+        ({"layer": "scores"}, "layer 'scores' does not exist; there is"),
     ],
 )
 def test_what_cannot_be_is_told(given, message):
@@ -346,6 +346,8 @@ def test_without_scores_cells_come_by_chance():
     sdata = scored()
     del sdata.tables["table"].layers["nimbus"]
     assert review_desk(sdata, Request()).state.queues.order == "random"
+    with pytest.raises(ValueError, match="run nimbus.tl.score first"):
+        review_desk(sdata, Request(order="uncertain"))
 
 
 class TestWhoAgrees:

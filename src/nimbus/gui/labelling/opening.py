@@ -218,6 +218,8 @@ def _queues(
     channels: Mapping[str, tuple[str, ...]],
 ) -> Queues:
     there = layer_names(table)
+    if request.layer != Layers.SCORE:  # without the usual one cells come by chance
+        require_known("layer", [request.layer], there)
     usual = "uncertain" if request.layer in there else "random"
     order: Order = next(one for one in ORDERS if one == (request.order or usual))
     needed = {"uncertain": [request.layer], "random": []}.get(
