@@ -113,6 +113,25 @@ class TestTwoWindows:
         first.do(lambda s: s.rename(2, "NK cell"))
         assert len(desk.state.clusters.done) == 3
 
+    def test_a_name_that_is_being_typed_stays(self, sdata):
+        desk = desk_of(sdata, Request("nimbus"))
+        first, second = Page(desk), Page(desk)
+        for page in (first, second):
+            page.refresh()
+        field = second.editing.name
+        second.editing.who.value = 1
+        field.value_input = "B cel"
+        first.do(lambda s: s.rename(0, "T cell"))
+        second.take_over()
+        assert second.state.clusters.names[0] == "T cell", "proves nothing: it has not followed"
+        assert field.value_input == "B cel"
+        first.do(lambda s: s.rename(2, "B cel"))
+        second.take_over()
+        assert "is taken" in second.editing.problem.root.object
+        first.do(lambda s: s.rename(1, "NK cell"))
+        second.take_over()
+        assert field.value_input == "NK cell"
+
     def test_a_metacluster_that_is_gone_by_now_is_told(self, sdata):
         desk = desk_of(sdata, Request("nimbus"))
         first, second = Page(desk), Page(desk)

@@ -38,6 +38,7 @@ class Editing:
         self._quiet = False
         self._selected: frozenset[int] = frozenset()
         self._pointed: int | None = None
+        self._shown: tuple[int, str, str] | None = None
         self.undo, self.redo = button("↶ Undo", "undo"), button("↷ Redo", "redo")
         self.clear = button("Clear", "clear")
         self.target = select("Move selection to", "target", width=165)
@@ -159,12 +160,16 @@ class Editing:
         self._show_name()
 
     def _show_name(self) -> None:
+        """Show name and colour of the chosen metacluster; what is typed stays until they change."""
         if self._state is None or self.who.value not in self._state.clusters.names:
             return
-        name = self._state.clusters.names[self.who.value]
-        self.name.param.update(value=name, value_input=name)
-        self.color.value = self._state.clusters.colors[self.who.value]
-        self._check(name)
+        number, clusters = self.who.value, self._state.clusters
+        shown = number, clusters.names[number], clusters.colors[number]
+        if shown != self._shown:
+            self._shown = shown
+            self.name.param.update(value=shown[1], value_input=shown[1])
+            self.color.value = shown[2]
+        self._check(self.name.value_input)
 
     def _recolor(self, event: Any) -> None:
         if (
