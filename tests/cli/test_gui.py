@@ -47,6 +47,30 @@ def test_an_option_of_the_other_page_is_refused(nimbus, tmp_path, options, told)
     assert told in done.stderr
 
 
+def test_errors_name_options(nimbus, tmp_path):
+    import nimbus as package
+
+    sdata = package.datasets.tissue(shape=(64, 64), n_cells=9, markers=["CD3"], random_state=0)
+    sdata.tables["table"].layers["gold"] = sdata.tables["table"].X
+    sdata.write(tmp_path / "tissue.zarr")
+    done = nimbus("gui", tmp_path / "tissue.zarr", "--review", "--order", "random")
+    assert done.exit_code == 1
+    assert "holds no labels; pass --key-added with another name" in done.stderr
+
+
+def test_a_store_that_cannot_be_written_is_told_to_a_shell_as_to_python(
+    nimbus, tmp_path, monkeypatch
+):
+    import nimbus as package
+
+    sdata = package.datasets.tissue(shape=(64, 64), n_cells=9, markers=["CD3"], random_state=0)
+    sdata.write(tmp_path / "tissue.zarr")
+    refused = PermissionError(13, "Permission denied")
+    monkeypatch.setattr("pathlib.Path.touch", lambda self: (_ for _ in ()).throw(refused))
+    done = nimbus("gui", tmp_path / "tissue.zarr", "--review")
+    assert "cannot be written (Permission denied); copy it, or in Python pass" in done.stderr
+
+
 def test_without_the_extra_the_error_names_it(monkeypatch):
     import nimbus
 

@@ -140,8 +140,8 @@ def require_writable(sdata: SpatialData) -> None:
         probe.unlink()
     except OSError as error:
         raise PermissionError(
-            f"write=True, but the store {str(sdata.path)!r} cannot be written "
-            f"({error.strerror}); copy it, or pass write=False"
+            f"the store {str(sdata.path)!r} cannot be written ({error.strerror}); copy it, or in "
+            "Python pass write=False"
         ) from error
 
 
