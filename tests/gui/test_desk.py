@@ -61,6 +61,27 @@ def test_an_edit_that_cannot_be_kept_stays_says_so_and_goes_along_with_the_next(
     assert [kept.names[0], kept.names[1]] == ["T cell", "B cell"]
 
 
+def test_an_edit_that_is_not_on_disk_is_told_though_the_table_has_the_one_before(desk):
+    desk.commit(desk.state.rename(0, "T cell"))
+    desk.saving.keeper.broken = True
+    desk.commit(desk.state.rename(1, "B cell"))
+    status = desk.saving.finish()
+    assert desk.saving.keeper.settled == 1, "proves nothing: no table was written meanwhile"
+    assert (status.kind, status.text[:9]) == ("failed", "NOT SAVED")
+
+
+def test_a_table_that_could_not_be_written_is_written_at_the_end(desk, monkeypatch):
+    def busy():
+        raise OSError("it is in use by another run")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.saving.keeper, "settle", busy)
+        desk.commit(desk.state.rename(0, "T cell"))
+        assert desk.saving.finish().kind == "failed"
+    assert desk.saving.finish().kind == "saved"
+    assert desk.saving.keeper.settled == 1
+
+
 def test_edits_that_follow_each_other_are_kept_at_once_and_bring_one_table_up_to_date(desk):
     for name in ("T cell", "B cell", "NK cell"):
         desk.commit(desk.state.rename(0, name))

@@ -75,6 +75,8 @@ class Saving(Generic[Work]):
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _pending: Future[None] | None = None
     _kept: int = 0
+    _unsafe: bool = False  # the last work could not be kept
+    _behind: bool = False  # the table could not be brought up to date
     _asked: int = 0
     _hurry: threading.Event = field(default_factory=threading.Event)
 
@@ -97,17 +99,21 @@ class Saving(Generic[Work]):
             self.keeper.keep(work)
         except OSError as error:
             logger.warning("edits are not on disk: %s", error)
+            self._unsafe = True
             self.status = Status("failed", f"NOT SAVED: {error}. {self.advice}")
         else:
+            self._unsafe = False
             self.status = Status("saving", f"saved at {_now()}; the table follows")
             self._settle_soon()
         self._tell()
 
     def finish(self) -> Status:
-        """Wait until the table is up to date; gives the status."""
+        """Bring the table up to date, also where that failed before; gives the status."""
         self._hurry.set()
         if self._pending is not None:
             self._pending.result()
+        if self._behind:
+            self._settle(self._asked)
         return self.status
 
     def _settle_soon(self) -> None:
@@ -124,10 +130,13 @@ class Saving(Generic[Work]):
             where = self.keeper.settle()
         except (OSError, ValueError) as error:
             logger.warning("the table is not up to date: %s", error)
-            self.status = Status("failed", f"The table is not up to date: {error}")
+            self._behind = True
+            told = Status("failed", f"The table is not up to date: {error}")
         else:
-            if kept == self._kept:
-                self.status = Status("saved", f"saved at {_now()} {where}")
+            self._behind = False
+            told = Status("saved", f"saved at {_now()} {where}")
+        if kept == self._kept and not self._unsafe:
+            self.status = told
         self._tell()
 
     def _tell(self) -> None:
