@@ -99,6 +99,27 @@ def test_an_edit_lays_no_figure_out_anew(sdata):
     assert told == []
 
 
+def test_an_empty_field_for_a_number_is_told(sdata):
+    page = Page(desk_of(sdata, Request("nimbus")))
+    page.editing.number.value = None
+    page.editing.recut.clicks += 1
+    assert "n_metaclusters" in page.notice.root.object
+    labelling = Labelling(review_desk(sdata, ReviewRequest(annotator="ada")), Look())
+    labelling.refresh()
+    labelling.settings.goal.value = None
+    assert "at least 1, not 0" in labelling.notice.root.object
+
+
+def test_the_slider_of_intensities_has_steps_forward_where_all_are_negative(sdata):
+    name = next(iter(sdata.images))
+    sdata.images[name] = sdata.images[name].astype("float32") - 70_000
+    page = Labelling(review_desk(sdata, ReviewRequest(annotator="ada")), Look())
+    page.refresh()
+    slider = page.settings.range
+    assert slider.end < 0, "proves nothing: some are positive"
+    assert slider.step == pytest.approx((slider.end - slider.start) / 500)
+
+
 class TestTwoWindows:
     """One of them does something before it shows what the other one did."""
 

@@ -133,7 +133,7 @@ class Editing:
             lambda e: None if self._quiet else do(lambda s: s.clicking(e.new)), "value"
         )
         self.color.param.watch(self._recolor, "value")
-        pressed(self.recut, lambda: self._recut(self.number.value))
+        pressed(self.recut, lambda: self._recut(self.number.value or 0))  # an empty field is None
 
     def _create(self) -> None:
         name = (self.new_name.value_input or "").strip()

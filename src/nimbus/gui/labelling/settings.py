@@ -57,8 +57,9 @@ class Settings:
         self.goal.value, self.score.value = state.goal, look.score
         if state.marker in look.limits:
             low, high = look.limits[state.marker]
-            end = max(brightest, high)
-            self.range.param.update(start=min(0.0, low), end=end, step=end / 500, value=(low, high))
+            start, end = min(0.0, low), max(brightest, high)
+            step = (end - start) / 500
+            self.range.param.update(start=start, end=end, step=step, value=(low, high))
         self._quiet = False
 
     def _watch(self) -> None:
@@ -68,7 +69,7 @@ class Settings:
 
         do, show = self._do, self._show
         chosen(self.marker, lambda m: do(lambda s: s.choose(m)))
-        chosen(self.goal, lambda n: do(lambda s: s.with_goal(n)))
+        chosen(self.goal, lambda n: do(lambda s: s.with_goal(n or 0)))  # an empty field is None
         chosen(self.second, lambda c: show(lambda k: k.with_second(None if c == NONE else c)))
         chosen(self.score, lambda on: show(lambda k: replace(k, score=on)))
         chosen(self.range, self._ranged)
