@@ -76,8 +76,9 @@ def review(  # noqa: PLR0913 - the public signature
 
     Returns
     -------
-    A Panel layout: a notebook shows it, ``.show()`` opens a browser, ``.servable()`` makes it part
-    of an application.
+    A Panel layout: a notebook shows it, ``.show(address="127.0.0.1")`` opens a browser,
+    ``.servable()`` makes it part of an application. Panel asks for no token, and without the
+    address the whole network may edit; ``nimbus gui`` lets in nobody else.
 
     Raises
     ------
