@@ -8,6 +8,7 @@ import panel as pn
 
 from . import notebook
 from .echo import no_echo
+from .lost import tell_when_lost
 from .saving import Saving
 from .ticks import Ticks
 
@@ -49,5 +50,6 @@ def present(window: Window, layout: Any) -> Any:
 
     window.desk.saving.listen(told)
     if window.ticks.served:
+        tell_when_lost(pn.state.curdoc)
         pn.state.on_session_destroyed(lambda _context: window.desk.saving.leave(told))
     return layout

@@ -61,7 +61,9 @@ def test_a_person_labels_with_keys_and_buttons_goes_back_and_reloads(chromium, s
     page.reload()
     page.locator(".left-text").get_by_text("2 left of CD8").wait_for()
     assert complaints == []
+    assert page.locator("#nimbus-lost").count() == 0
     rest = served.stop()
+    page.get_by_role("alert").get_by_text("what you do here is not kept").wait_for()
     assert "layer 'gold'" in rest
     gold = spatialdata.read_zarr(store).tables["table"].layers["gold"]
     assert [(gold == value).sum() for value in (1, 0)] == [1, 1]
