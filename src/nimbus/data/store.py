@@ -173,11 +173,16 @@ def _require_group(store: Path, name: str) -> None:
     zarr.open_group(store, mode="r+", use_consolidated=False).require_group(name)
 
 
+def has_table(sdata: SpatialData, table_key: str) -> bool:
+    """Whether the store has a table of that name."""
+    return _place(sdata, table_key).is_dir()
+
+
 def has_other_rows(sdata: SpatialData, table_key: str) -> bool:
     """Whether the store has that table, with other rows or columns, or another order of them."""
-    path = _place(sdata, table_key)
-    return path.is_dir() and not is_aligned(
-        sdata.tables[table_key], zarr.open_group(path, mode="r", use_consolidated=False)
+    return has_table(sdata, table_key) and not is_aligned(
+        sdata.tables[table_key],
+        zarr.open_group(_place(sdata, table_key), mode="r", use_consolidated=False),
     )
 
 
@@ -188,7 +193,7 @@ def _place(sdata: SpatialData, table_key: str) -> Path:
 def _can_take_keys(sdata: SpatialData, table_key: str) -> bool:
     """Whether keys of a table fit the one in the store; warns where that is another one."""
     if not has_other_rows(sdata, table_key):
-        return _place(sdata, table_key).is_dir()
+        return has_table(sdata, table_key)
     table = sdata.tables[table_key]
     warnings.warn(
         f"table {table_key!r} ({table.n_obs} rows, {table.n_vars} columns) is written whole, in "

@@ -168,6 +168,18 @@ def test_a_table_whose_cells_another_program_changed_is_left_alone(store):
     assert list(desk_of(store).ledger.judged) == ["ada"], "opened again it goes on"
 
 
+def test_a_table_that_another_program_deleted_is_not_put_back(store):
+    desk = desk_of(store)
+    do(desk, "positive")
+    assert desk.saving.finish().kind == "saved"
+    shutil.rmtree(store / "tables/table")  # perhaps to write another one in its place
+    do(desk, "negative")
+    told = desk.saving.finish()
+    assert (told.kind, "another program deleted table" in told.text) == ("failed", True)
+    assert not (store / "tables/table").exists()
+    assert read_gold(file(store))["label"].tolist() == ["positive", "negative"]
+
+
 def test_cells_that_another_program_changes_while_the_page_waits_for_it_are_left_alone(
     store, monkeypatch
 ):

@@ -9,7 +9,7 @@ from spatialdata import SpatialData
 
 from nimbus._durable import write_durably
 from nimbus._exchange import beside
-from nimbus.data.store import has_other_rows, write_table
+from nimbus.data.store import has_other_rows, has_table, write_table
 from nimbus.gui.saving import Keeper
 from nimbus.gui.turns import turn
 from nimbus.io._safe_names import original_name, safe_name
@@ -59,9 +59,11 @@ class OnDisk(Keeper[Labels]):
     table_key: str
     folder: Path
     _text: str | None = field(init=False)
+    _there: bool = field(init=False)  # whether the store has the table
 
     def __post_init__(self) -> None:
         self._text = _text(self.path)
+        self._there = has_table(self.sdata, self.table_key)
 
     @property
     def path(self) -> Path:
@@ -88,7 +90,8 @@ class OnDisk(Keeper[Labels]):
         Raises
         ------
         OSError
-            Another program put a table of other cells into the store; it is left alone.
+            Another program put a table of other cells into the store, or deleted it; the store is
+            left alone.
         """
         ledger = self.memory.ledger
         with turn(Path(str(self.sdata.path))):  # by now: others may just have ended
@@ -103,13 +106,16 @@ class OnDisk(Keeper[Labels]):
         key = self.memory.ledger.key
         self._require_same_rows()
         write_table(self.sdata, self.table_key, keys={"layers": key, "uns": key})
+        self._there = True
 
     def _require_same_rows(self) -> None:
-        if has_other_rows(self.sdata, self.table_key):
+        gone = self._there and not has_table(self.sdata, self.table_key)
+        if gone or has_other_rows(self.sdata, self.table_key):
+            what = "deleted" if gone else "changed the cells of"
             raise OSError(
-                f"another program changed the cells of table {self.table_key!r} in "
-                f"{str(self.sdata.path)!r}; your labels are safe in {str(self.path)!r}: close "
-                "this page and open it again, which brings them in"
+                f"another program {what} table {self.table_key!r} in {str(self.sdata.path)!r}; "
+                f"your labels are safe in {str(self.path)!r}: close this page and open it again, "
+                "which brings them in"
             )
 
 
