@@ -6,13 +6,16 @@
 Tissue of every platform, with seeds that no training uses (those start at 0 and draw tiles in
 another way), scored by the default call. Hard cells of a marker are its spillover neighbours
 (negatives that touch a positive cell) and its dim positives (the dimmer half by mean intensity).
-Measures that begin with "visible" leave out cells of which no eye could tell (the layer is -1). A
-marker with fewer than 5 positives or negatives in a field is left out.
+Into many of these neighbours hardly any light spills: the hardest cells are the dim positives and
+the brighter half of the neighbours. Measures that begin with "visible" leave out cells of which no
+eye could tell (the layer is -1). A marker with fewer than 5 positives or negatives in a field is
+left out.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -27,7 +30,8 @@ MARKERS = ("DAPI", "CD45", "CD3", "CD4", "CD8", "CD20", "FOXP3", "CD68", "CD11c"
            "Ki67", "CD31", "VIM")  # fmt: skip
 MASKS = ("whole_cell", "nuclear", "expanded")
 OF_ALL = ("AUROC", "AUROC integrated", "AP", "AP integrated", "F1 at 0.5")
-OF_HARD = ("hard AUROC", "hard AUROC integrated")
+HARD = ("hard", "hardest")
+OF_HARD = tuple(f"{which} AUROC{of}" for which in HARD for of in ("", " integrated"))
 MEASURES = (*OF_ALL, *OF_HARD, *(f"visible {name}" for name in (*OF_ALL, *OF_HARD)))
 FEWEST = 5
 TOUCHING_UM = 2.0
@@ -82,8 +86,10 @@ def measured(platform: str, seed: int, given: argparse.Namespace) -> list[dict[s
         visible = table.layers["visible"][:, column] >= 0
         known = np.isfinite(score)
         hard = hard_cells(truth, plain, touching)
-        found = compared(score, plain, truth, known, hard)
-        seen = compared(score, plain, truth, known & visible, hard)
+        hardest = hard & (truth | brighter(plain, hard & ~truth))
+        few = {"hard": hard, "hardest": hardest}
+        found = compared(score, plain, truth, known, few)
+        seen = compared(score, plain, truth, known & visible, few)
         if found:
             row = {"platform": platform, "masks": masks, "seed": seed, "marker": marker}
             rows.append(row | found | {f"visible {name}": v for name, v in seen.items()})
@@ -91,7 +97,11 @@ def measured(platform: str, seed: int, given: argparse.Namespace) -> list[dict[s
 
 
 def compared(
-    score: np.ndarray, plain: np.ndarray, truth: np.ndarray, used: np.ndarray, hard: np.ndarray
+    score: np.ndarray,
+    plain: np.ndarray,
+    truth: np.ndarray,
+    used: np.ndarray,
+    few: Mapping[str, np.ndarray],
 ) -> dict[str, float]:
     """Measures of the cells that are `used`; empty where there are too few of a class."""
     if min(truth[used].sum(), (~truth[used]).sum()) < FEWEST:
@@ -103,10 +113,11 @@ def compared(
         "AP integrated": average_precision(plain[used], truth[used]),
         "F1 at 0.5": f1_at(score[used], truth[used]),
     }
-    hard = hard & used
-    if min(truth[hard].sum(), (~truth[hard]).sum()) >= FEWEST:
-        row["hard AUROC"] = auroc(score[hard], truth[hard])
-        row["hard AUROC integrated"] = auroc(plain[hard], truth[hard])
+    for which, cells in few.items():
+        of = cells & used
+        if min(truth[of].sum(), (~truth[of]).sum()) >= FEWEST:
+            row[f"{which} AUROC"] = auroc(score[of], truth[of])
+            row[f"{which} AUROC integrated"] = auroc(plain[of], truth[of])
     return row
 
 
@@ -134,6 +145,11 @@ def hard_cells(truth: np.ndarray, plain: np.ndarray, touching: np.ndarray) -> np
     beside[other[truth[one]]] = True
     dim = plain <= np.nanmedian(plain[truth]) if truth.any() else np.zeros(len(truth), dtype=bool)
     return np.where(truth, dim, beside)
+
+
+def brighter(plain: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The half of the rows `among` that is brighter by mean intensity."""
+    return among & (plain >= np.nanmedian(plain[among])) if among.any() else among
 
 
 if __name__ == "__main__":
