@@ -107,7 +107,8 @@ def score(  # noqa: PLR0913 - the public signature
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``None`` takes the best there is.
     precision
-        ``"auto"``, ``"float32"`` (exact), ``"bfloat16"`` or ``"float16"``.
+        ``"auto"`` (what is fast on the device), ``"float32"`` (exact), ``"bfloat16"`` or
+        ``"float16"``. It says nothing to a callable.
     tile_size
         Largest side of a tile in pixels of the model. It changes memory and speed, not the scores.
     batch_size
