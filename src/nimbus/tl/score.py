@@ -140,9 +140,10 @@ def score(  # noqa: PLR0913 - the public signature
     ``var["nimbus_scale"]``, ``uns["nimbus"]``
         All that repeats the result.
 
-    A new table also gets the mean intensities (``X`` and ``layers["integrated"]``),
-    ``obs["area"]`` in label pixels and ``obsm["spatial"]``, the centroids (x, y) in the units of
-    the coordinate system.
+    A new table also gets the mean intensities (``X`` and ``layers["integrated"]``), of a
+    multiscale image those of the level that is read (:func:`nimbus.pp.integrate` reads the
+    finest), ``obs["area"]`` in label pixels and ``obsm["spatial"]``, the centroids (x, y) in the
+    units of the coordinate system.
 
     Raises
     ------
