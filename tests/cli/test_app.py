@@ -67,6 +67,7 @@ def test_version(nimbus):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ([], "give a command"),
         (["scor"], "No such command 'scor'. Did you mean 'score'"),
         (["score", "--chanels", "CD3"], "--chanels"),
         (["score", "--tile-size", "wide"], "--tile-size"),

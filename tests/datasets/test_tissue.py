@@ -90,6 +90,17 @@ def test_n_cells_bounds_the_table():
     assert tissue(**SMALL, n_cells=9)["table"].n_obs <= 9
 
 
+def test_a_field_none_of_whose_cells_is_seen_has_no_rows():
+    options = {"shape": (32, 32), "markers": ["CD3"], "n_cells": 1, "n_fovs": 2, "masks": "nuclear"}
+    sdata = tissue(**options, pixel_size=4.0)
+    assert not sdata["fov0_labels"].to_numpy().any(), "proves nothing"
+    table = sdata.tables["table"]
+    assert table.obs["region"].tolist() == ["fov1_labels"]
+    assert table.uns["spatialdata_attrs"]["region"] == ["fov1_labels"]
+    with pytest.raises(ValueError, match="no cell is seen in pixels of 9 um; give a smaller"):
+        tissue(**options, pixel_size=9.0)
+
+
 def test_images_and_labels_are_in_micrometres():
     sdata = tissue(**SMALL, pixel_size=0.25)
 

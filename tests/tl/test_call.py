@@ -110,3 +110,12 @@ def test_a_calibration_that_does_not_fit_is_refused(options, message):
     adata.layers["other"] = adata.layers["nimbus"]
     with pytest.raises(ValueError, match=message):
         nimbus.tl.call(adata, **options)
+
+
+@pytest.mark.parametrize("value", [149.0, -1.0])  # an intensity; a label that is undefined
+def test_a_layer_that_holds_no_scores_is_refused(value):
+    adata = table()
+    adata.layers["other"] = np.full((3, 2), value)
+    with pytest.raises(ValueError, match=f"layer 'other' holds {value:g}; scores lie between"):
+        nimbus.tl.call(adata, layer="other")
+    assert "other_positive" not in adata.layers

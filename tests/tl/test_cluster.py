@@ -256,6 +256,11 @@ class TestGaps:
             nimbus.tl.cluster(table)
         nimbus.tl.cluster(table, grid=(4, 4), n_metaclusters=8)  # as it says: no warning
 
+    @pytest.mark.filterwarnings("ignore:markers without a positive cell")
+    def test_no_smaller_map_is_advised_than_the_smallest(self):
+        with pytest.warns(UserWarning, match="6 cells on a map of 4 nodes.*too; so few cells"):
+            nimbus.tl.cluster(make_table(6), grid=(2, 2), n_metaclusters=2)
+
     def test_only_the_cells_that_are_clustered_count_for_the_size_of_the_map(self):
         table = make_table()
         few = int(table.obs["type"].isin(["type 0", "type 1"]).sum())

@@ -25,6 +25,14 @@ def of_region(table, labels):
     return (table.obs["region"] == labels).to_numpy()
 
 
+@pytest.fixture
+def weights(tmp_path):
+    pytest.importorskip("torch")
+    from support.nets import saved_net
+
+    return saved_net(tmp_path / "random.safetensors", depth=3, root_filters=2)
+
+
 def darker(planes):
     return brightness(planes) * np.float32(0.5)
 
@@ -71,6 +79,21 @@ class TestWhatStays:
             ("b_image", "m1"): 100,
         }
         assert table.uns["nimbus"]["fields"]["labels"].tolist() == ["a_labels", "b_labels"]
+
+    @pytest.mark.parametrize("bfloat16", [False, True])  # whether the device is fast in it
+    def test_scores_of_auto_are_those_of_the_format_that_it_was(
+        self, weights, monkeypatch, bfloat16
+    ):
+        name = "bfloat16" if bfloat16 else "float32"
+        monkeypatch.setattr("nimbus.model.device.fast_bfloat16", lambda _: bfloat16)
+        monkeypatch.setattr("nimbus.model.ready.fast_bfloat16", lambda _: bfloat16)
+        options = {"model": weights, "device": "cpu"}
+        sdata = scored(**options)
+        table = sdata.tables["table"]
+        assert table.uns["nimbus"]["precision"] == name
+        before = table.layers["nimbus"].copy()
+        nimbus.tl.score(sdata, channels="m1", precision=name, **QUIET | options)
+        np.testing.assert_array_equal(table.layers["nimbus"], before)
 
     def test_a_field_that_lacks_the_channel_keeps_its_scores(self):
         sdata = draw_sdata(SHAPES)
@@ -133,7 +156,6 @@ class TestWhatIsDropped:
             ({"model": darker}, "model: 'brightness' then, 'darker' now"),
             ({"tta": True}, "n_views: 1 then, 8 now"),
             ({"aggregate": "interior"}, "aggregate: 'cell' then, 'interior' now"),
-            ({"precision": "float32"}, "precision: 'auto' then, 'float32' now"),
         ],
     )
     def test_scores_of_other_settings_go_with_a_warning_that_counts_them(self, options, told):
@@ -146,6 +168,13 @@ class TestWhatIsDropped:
         np.testing.assert_array_equal(np.isnan(table.layers["nimbus"]), np.c_[of_a, of_a])
         assert table.uns["nimbus"]["fields"]["labels"].tolist() == ["b_labels"]
         assert table.uns["nimbus"]["scales"]["image"].unique().tolist() == ["b_image"]
+
+    def test_scores_of_another_number_format(self, weights):
+        options = {"model": weights, "device": "cpu"}
+        sdata = scored(**options, precision="float32")
+        with pytest.warns(UserWarning, match="precision: 'float32' then, 'bfloat16' now"):
+            nimbus.tl.score(sdata, channels="m1", precision="bfloat16", **QUIET | options)
+        assert np.isnan(sdata.tables["table"].layers["nimbus"][:, 0]).all()
 
     def test_another_scale_of_an_image_that_other_labels_share(self):
         sdata = draw_sdata([(60, 70)])

@@ -534,6 +534,13 @@ class TestIntensities:
             table = scores_of(sdata, scales=scales)
         assert (table.layers["nimbus"][:, 0] <= 0.2 + 1e-6).all()
 
+    @pytest.mark.parametrize("scales", [9.0, [9.0, 9.0], np.array([9.0, 9.0])])
+    def test_given_scales_need_names(self, scales):
+        with pytest.raises(
+            TypeError, match=r"must be \{channel: divisor\} .* not (float|list|nda)"
+        ):
+            scores_of(draw_sdata([(30, 30)]), scales=scales)
+
     @pytest.mark.parametrize("scale", [-2.0, np.inf, np.nan])
     def test_given_scales_must_be_divisors(self, scale):
         with pytest.raises(ValueError, match=r"divisors above 0.*'a_image' has \{'m0'"):

@@ -156,6 +156,22 @@ def test_a_folder_of_other_weights_is_refused_though_the_file_has_the_same_name(
         scored(other, tmp_path / "tiles")
 
 
-def test_a_callable_cannot_be_resumed(tmp_path):
-    with pytest.raises(ValueError, match="a callable cannot be told apart"):
-        scored(lambda planes: planes[:, :1], tmp_path)
+@pytest.mark.parametrize(
+    ("callable_model", "error", "message"),
+    [
+        (True, ValueError, "a callable cannot be told apart .* or no resume="),
+        (False, NotADirectoryError, "is a file; name a folder"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_before_pixels_are_read(
+    weights, tmp_path, monkeypatch, callable_model, error, message
+):
+    def read(*_, **__):
+        raise AssertionError("pixels were read")
+
+    monkeypatch.setattr("nimbus.data.scales.channel_histograms", read)
+    folder = tmp_path / "tiles"
+    if not callable_model:
+        folder.touch()
+    with pytest.raises(error, match=message):
+        scored((lambda planes: planes[:, :1]) if callable_model else weights, folder)

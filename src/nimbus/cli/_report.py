@@ -47,7 +47,8 @@ def reported(run: Callable[[], Any], *, debug: bool) -> int:
         try:
             code = run()
         except _USAGE_ERROR as error:
-            tell("error", f"{error.format_message().rstrip('.')} {_help_of(error)}")
+            told = error.format_message().rstrip(".") or "give a command"
+            tell("error", f"{told} {_help_of(error)}")
             return 1
         except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED

@@ -102,6 +102,16 @@ def scores_or_labels(values: AnyArray) -> FloatArray:
     return floats
 
 
+def require_scores(values: AnyArray, layer: str) -> None:
+    """Raise ``ValueError`` where a layer holds numbers outside [0, 1]; NaN may be."""
+    outside = ~np.isnan(values) & ~((values >= 0) & (values <= 1))
+    if outside.any():
+        raise ValueError(
+            f"layer {layer!r} holds {values[outside][0]:g}; scores lie between 0 and 1, and "
+            "intensities or labels are none"
+        )
+
+
 def dense(part: Any) -> AnyArray:
     """The same values, not sparse."""
     return np.asarray(part.toarray() if issparse(part) else part)

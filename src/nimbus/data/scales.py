@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from spatialdata import SpatialData
 
 from nimbus._check import by_name, listed, require_known
@@ -22,8 +23,8 @@ from .elements import channel_names, chosen_channels, element_array
 By = str | Mapping[str, str]
 """``"dataset"``, ``"image"``, or the batch of each image."""
 
-GivenScales = Mapping[str, float] | Mapping[str, Mapping[str, float]]
-"""``{channel: divisor}`` or ``{image: {channel: divisor}}``."""
+GivenScales = Mapping[str, float] | Mapping[str, Mapping[str, float]] | pd.Series
+"""``{channel: divisor}``, or a series by channel, or ``{image: {channel: divisor}}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,16 @@ def given_scales(
 
     Raises
     ------
+    TypeError
+        No names.
     ValueError
         A channel without a scale, or a scale that is negative or not finite.
     """
+    if not isinstance(given, Mapping | pd.Series):
+        raise TypeError(
+            "scales must be {channel: divisor} or {image: {channel: divisor}}, not "
+            f"{type(given).__name__}"
+        )
     table: ScaleTable = {}
     for image, channels in images.items():
         of_image = given.get(image)  # a number where a channel has the name of the image

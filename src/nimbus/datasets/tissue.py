@@ -124,12 +124,16 @@ def _check(settings: CohortSettings) -> None:
 
 def _table(fields: Sequence[SimulatedField], markers: Sequence[str]) -> AnnData:
     """Rows are cells of all fields, columns markers."""
-    regions = [f.name + LABELS_SUFFIX for f in fields]
+    regions = [f.name + LABELS_SUFFIX for f in fields if len(f.instance_id)]
+    if not regions:
+        raise ValueError(
+            f"no cell is seen in pixels of {fields[0].pixel_size_um:g} um; give a smaller "
+            "pixel_size, or more cells"
+        )
+    held = [f.name + LABELS_SUFFIX for f in fields for _ in f.instance_id]
     obs = pd.DataFrame(
         {
-            Obs.REGION: pd.Categorical(
-                np.repeat(regions, [len(f.instance_id) for f in fields]), categories=regions
-            ),
+            Obs.REGION: pd.Categorical(held, categories=regions),
             Obs.INSTANCE: np.concatenate([f.instance_id for f in fields]),
             Obs.AREA: np.concatenate([f.area for f in fields]),
             CELL_TYPE: pd.Categorical(np.concatenate([f.cell_type for f in fields])),

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import nimbus.model as models
 from nimbus.core.scalerule import ScaleRule
@@ -55,6 +55,13 @@ class PredictorSpec:
             return ()
         path = Path(self.model)
         return tuple(str(p) for p in (path, path.with_suffix(".json")) if p.is_file())
+
+
+class RunsOn(NamedTuple):
+    """What a model runs on, such as ``("cpu", "float32")``; no precision for a callable."""
+
+    device: str
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +129,16 @@ def predictor_for(spec: PredictorSpec) -> Predictor:
         return _net_predictor(replace(spec, device=_device_here(spec.device)))
 
 
-def described_device(spec: PredictorSpec) -> str:
-    """Device and number format that this process takes for `spec`, such as ``"cpu float32"``."""
+def described_device(spec: PredictorSpec) -> RunsOn:
+    """Device and number format that this process takes for `spec`."""
     if callable(spec.model):  # which must work where PyTorch is not installed
-        return "callable"
+        return RunsOn("callable", "")
     predictor = predictor_for(spec)
     if isinstance(predictor, ManyDevices):
         predictor = predictor.predictors[0]
     if isinstance(predictor, models.NetPredictor):
-        return f"{predictor.device.type} {predictor.dtype}".replace("torch.", "")
-    return type(predictor).__name__
+        return RunsOn(predictor.device.type, str(predictor.dtype).removeprefix("torch."))
+    return RunsOn(type(predictor).__name__, spec.precision)
 
 
 def _device_here(device: str | None) -> str | None:

@@ -17,15 +17,7 @@ from nimbus.engine.predictors import PredictorSpec
 def fingerprint(
     fields: Sequence[OpenField], spec: PredictorSpec, plan: ScorePlan
 ) -> dict[str, Any]:
-    """Settings, weights, scales and a sample of the input, as JSON values.
-
-    Raises
-    ------
-    ValueError
-        The model is a callable: nothing tells two of them apart.
-    """
-    if callable(spec.model):
-        raise ValueError("resume= needs a model with weights; a callable cannot be told apart")
+    """Settings, weights, scales and a sample of the input, as JSON values."""
     entries: dict[str, Any] = {
         "nimbus": version("nimbus-spatial"),
         "weights": spec.sha256,

@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from nimbus._check import require_known, require_once
 from nimbus._types import AnyArray, FloatArray, IntArray
-from nimbus.data.layers import layer_names, layer_values
+from nimbus.data.layers import layer_names, layer_values, require_scores
 from nimbus.metrics.calibration import LabelledScores, folds_of
 
 from ._judged import field_numbers
@@ -23,12 +23,7 @@ def read_scores(table: AnnData, layer: str) -> FloatArray:
     """
     require_once("markers of the table", table.var_names)
     scores: FloatArray = _read(table, layer)
-    outside = ~np.isnan(scores) & ~((scores >= 0) & (scores <= 1))
-    if outside.any():
-        raise ValueError(
-            f"layer {layer!r} holds {scores[outside][0]:g}; scores lie between 0 and 1, and "
-            "intensities cannot be calibrated"
-        )
+    require_scores(scores, layer)
     return scores
 
 

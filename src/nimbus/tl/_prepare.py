@@ -15,6 +15,7 @@ from nimbus.engine.predict import Aggregate
 from nimbus.engine.predictors import (
     DescribedModel,
     PredictorSpec,
+    RunsOn,
     describe_model,
     described_device,
 )
@@ -40,15 +41,15 @@ class Prepared:
         Divisor of each channel of each image.
     fields
         By labels element.
-    device
-        What the model runs on, and in which number format.
+    runs_on
+        Device, and the number format that the model takes there.
     """
 
     settings: Settings
     described: DescribedModel
     scales: UsedScales
     fields: Mapping[str, OpenField]
-    device: str
+    runs_on: RunsOn
 
     @property
     def task(self) -> ScoreTask:
@@ -73,7 +74,7 @@ class Prepared:
             self.settings.resume,
             {
                 **fingerprint(list(self.fields.values()), task.predictor, task.plan),
-                "device": self.device,
+                "device": " ".join(self.runs_on),
             },
         )
 
@@ -89,7 +90,7 @@ def prepare(
 ) -> Prepared:
     """Open the fields and find the scales; refuses bad input before any work on tiles."""
     described = describe_model(settings.model)
-    device = _device(settings.spec(described))
+    runs_on = _runs_on(settings.spec(described))
     panels = wanted_channels(sdata, request)
     fields = {
         key: open_field(
@@ -109,10 +110,10 @@ def prepare(
     )
     warn_without_signal(used.table)
     scaled = {key: field.with_scales(used.table) for key, field in fields.items()}
-    return Prepared(settings, described, used, scaled, device)
+    return Prepared(settings, described, used, scaled, runs_on)
 
 
-def _device(spec: PredictorSpec) -> str:
+def _runs_on(spec: PredictorSpec) -> RunsOn:
     """What the model runs on, here or on a worker; refuses weights and devices."""
     found = run_ordered(described_device, [spec], n_jobs=1, files=spec.files)
-    return next(device for _, device in found)
+    return next(runs_on for _, runs_on in found)

@@ -80,7 +80,7 @@ def record_of(run: Prepared) -> RunRecord:
         "version": version("nimbus-spatial"),
         "aggregate": run.aggregate,
         "n_views": 8 if run.settings.tta else 1,
-        "precision": run.settings.precision,
+        "precision": run.runs_on.precision,  # what "auto" is on another device
     }
     fields = {labels: _field_row(field) for labels, field in run.fields.items()}
     return RunRecord(settings, run.scales.origins, run.scales.table, fields)

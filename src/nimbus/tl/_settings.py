@@ -49,7 +49,18 @@ class Settings:
             raise ValueError(f"tile_size must be at least 1 network pixel, not {self.tile_size}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if self.resume is not None:
+            self._require_resumable(Path(self.resume))
         return self
+
+    def _require_resumable(self, folder: Path) -> None:
+        if callable(self.model):
+            raise ValueError(
+                "resume= needs a model with weights, because a callable cannot be told apart from "
+                "another one; pass the name or path of a model, or no resume="
+            )
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"resume={str(folder)!r} is a file; name a folder")
 
     def plan(self, card: ModelCard) -> ScorePlan:
         """What the engine does for this model."""

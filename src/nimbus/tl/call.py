@@ -9,7 +9,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import require_known
 from nimbus._keys import Layers, Suffix
-from nimbus.data.layers import layer_names, layer_values
+from nimbus.data.layers import layer_names, layer_values, require_scores
 from nimbus.data.tables import table_of
 
 from ._thresholds import DEFAULT, Threshold, calibrated_values, thresholds_of
@@ -59,7 +59,7 @@ def call(
     TypeError
         Several thresholds without names.
     ValueError
-        An unknown layer, marker or key, or a threshold outside [0, 1].
+        An unknown layer, marker or key, or a threshold or score outside [0, 1].
 
     Examples
     --------
@@ -72,6 +72,7 @@ def call(
     table = table_of(adata, table_key)
     require_known("layer", [layer], layer_names(table))
     scores = layer_values(table, layer, list(range(table.n_vars)))
+    require_scores(scores, layer)
     cut = thresholds_of(table, threshold, layer)
     if not isinstance(threshold, str):
         _require_scores(cut, threshold)

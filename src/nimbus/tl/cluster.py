@@ -230,10 +230,15 @@ def _warn_of_few_cells(found: Assignment, grid: Grid) -> None:
     if n_cells >= FEWEST_CELLS_OF_A_NODE * grid.n_nodes:
         return
     side = max(2, math.isqrt(n_cells // CELLS_OF_A_NODE))
+    advice = (
+        f"give a smaller map, such as grid=({side}, {side}) (--grid {side} {side}), and fewer "
+        "metaclusters with n_metaclusters= (--n-metaclusters)"
+        if side * side < grid.n_nodes
+        else "so few cells cannot be grouped"
+    )
     warnings.warn(
         f"{n_cells} cells on a map of {grid.n_nodes} nodes: nodes are single cells, and the "
-        f"smallest metaclusters are, too; give a smaller map, such as grid=({side}, {side}) "
-        f"(--grid {side} {side}), and fewer metaclusters with n_metaclusters= (--n-metaclusters)",
+        f"smallest metaclusters are, too; {advice}",
         stacklevel=4,
     )
 

@@ -107,7 +107,8 @@ def score(  # noqa: PLR0913 - the public signature
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``None`` takes the best there is.
     precision
-        ``"auto"``, ``"float32"`` (exact), ``"bfloat16"`` or ``"float16"``.
+        ``"auto"`` (what is fast on the device), ``"float32"`` (exact), ``"bfloat16"`` or
+        ``"float16"``. It says nothing to a callable.
     tile_size
         Largest side of a tile in pixels of the model. It changes memory and speed, not the scores.
     batch_size
@@ -139,9 +140,10 @@ def score(  # noqa: PLR0913 - the public signature
     ``var["nimbus_scale"]``, ``uns["nimbus"]``
         All that repeats the result.
 
-    A new table also gets the mean intensities (``X`` and ``layers["integrated"]``),
-    ``obs["area"]`` in label pixels and ``obsm["spatial"]``, the centroids (x, y) in the units of
-    the coordinate system.
+    A new table also gets the mean intensities (``X`` and ``layers["integrated"]``), of a
+    multiscale image those of the level that is read (:func:`nimbus.pp.integrate` reads the
+    finest), ``obs["area"]`` in label pixels and ``obsm["spatial"]``, the centroids (x, y) in the
+    units of the coordinate system.
 
     Raises
     ------
