@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 Value = TypeVar("Value")
 Held = TypeVar("Held", covariant=True)
 
 
+@runtime_checkable
 class Named(Protocol[Held]):
     """Values by name: a mapping, or a series of pandas, which not all of nimbus may import."""
 
@@ -73,20 +74,24 @@ def one_or_more(names: object) -> list[str]:
     return [str(name) for name in names]
 
 
-def by_name(values: Named[Value]) -> dict[str, Value]:
+def by_name(what: str, values: Named[Value]) -> dict[str, Value]:
     """A mapping, or a series by its index, whose names are text as those of :func:`one_or_more`.
 
     Raises
     ------
+    TypeError
+        Values without names.
     ValueError
         A name that comes twice.
 
     Examples
     --------
-    >>> by_name({0: 0.3, "CD3": 0.5})
+    >>> by_name("thresholds", {0: 0.3, "CD3": 0.5})
     {'0': 0.3, 'CD3': 0.5}
     """
-    require_once("names", values.keys())
+    if not isinstance(values, Named):
+        raise TypeError(f"{what} must be {{name: value}} or a series by name, not {values!r}")
+    require_once(f"names of {what}", values.keys())
     return {str(name): value for name, value in values.items()}
 
 

@@ -68,6 +68,7 @@ def test_by_image_and_by_batch_pool_only_their_own():
     some = nimbus.pp.normalize(sdata, by=batches, quantile=0.9, **QUIET)
     assert some["a_image"] == some["c_image"] != some["b_image"]
     assert some["b_image"] == each["b_image"]
+    assert nimbus.pp.normalize(sdata, by=pd.Series(batches), quantile=0.9, **QUIET) == some
 
 
 def test_scales_survive_the_store(tmp_path):

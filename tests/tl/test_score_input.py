@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import spatialdata
 from spatialdata import SpatialData
@@ -139,6 +140,23 @@ class TestElements:
         np.testing.assert_array_equal(table.obs["area"], whole.obs["area"])
         np.testing.assert_array_equal(table.obsm["spatial"], whole.obsm["spatial"])
         assert sorted(sdata.images) == ["a_image", "a_image_nimbus", "b_image"]
+
+    @pytest.mark.parametrize("keys", [["b_image"], ["a_image", "b_image"], ("b_image",)])
+    @pytest.mark.parametrize("verb", [nimbus.tl.score, nimbus.pp.integrate])
+    def test_images_without_their_labels_are_refused_and_not_passed_over(self, verb, keys):
+        sdata = draw_sdata([(40, 40), (40, 40)])
+        given = QUIET if verb is nimbus.tl.score else {"show_progress_bar": False}
+        with pytest.raises(TypeError, match="the name of one image, or {labels_key: image_key}"):
+            verb(sdata, image_key=keys, labels_key="a_labels", **given)
+        assert not sdata.tables
+
+    @pytest.mark.parametrize("with_table", [False, True])
+    def test_no_labels_at_all_are_refused_with_those_there_are(self, with_table):
+        sdata = draw_sdata([(40, 40), (40, 40)])
+        if with_table:
+            scores_of(sdata)
+        with pytest.raises(ValueError, match=r"no labels were named.*'a_labels', 'b_labels'"):
+            scores_of(sdata, labels_key=[])
 
     @pytest.mark.parametrize("verb", [nimbus.tl.score, nimbus.pp.integrate])
     def test_no_channel_at_all_is_refused_with_those_there_are(self, verb):
@@ -534,17 +552,27 @@ class TestIntensities:
             table = scores_of(sdata, scales=scales)
         assert (table.layers["nimbus"][:, 0] <= 0.2 + 1e-6).all()
 
-    @pytest.mark.parametrize("scales", [9.0, [9.0, 9.0], np.array([9.0, 9.0])])
-    def test_given_scales_need_names(self, scales):
-        with pytest.raises(
-            TypeError, match=r"must be \{channel: divisor\} .* not (float|list|nda)"
-        ):
-            scores_of(draw_sdata([(30, 30)]), scales=scales)
-
     @pytest.mark.parametrize("scale", [-2.0, np.inf, np.nan])
     def test_given_scales_must_be_divisors(self, scale):
         with pytest.raises(ValueError, match=r"divisors above 0.*'a_image' has \{'m0'"):
             scores_of(draw_sdata([(30, 30)]), scales={"m0": scale, "m1": 1.0})
+
+    @pytest.mark.parametrize("scales", [255, [1.0, 2.0], {"a_image": [1.0, 2.0]}])
+    def test_scales_without_names_are_refused(self, scales):
+        with pytest.raises((TypeError, ValueError), match="scales? (must be {name|of image 'a_im)"):
+            scores_of(draw_sdata([(30, 30)]), scales=scales)
+
+    def test_values_by_name_are_taken_from_series_too(self):
+        sizes, scales = {"a_image": 0.25}, {"m0": 20.0, "m1": 40.0}
+        one = scores_of(draw_sdata([(40, 40)]), pixel_size=sizes, scales={"a_image": scales})
+        two = scores_of(
+            draw_sdata([(40, 40)]),
+            pixel_size=pd.Series(sizes),
+            scales={"a_image": pd.Series(scales)},
+        )
+        own = scores_of(draw_sdata([(40, 40)]))
+        assert not np.allclose(one.layers["nimbus"], own.layers["nimbus"]), "proves nothing"
+        np.testing.assert_array_equal(two.layers["nimbus"], one.layers["nimbus"])
 
     def test_a_missing_scale_is_named(self):
         with pytest.raises(ValueError, match="scale of image 'a_image' for channel 'm1'"):

@@ -119,9 +119,12 @@ def pair_elements(
 
     Raises
     ------
+    TypeError
+        Images in a list, which does not say whose they are.
     ValueError
         No labels or image, a name that does not exist, or labels whose image is ambiguous.
     """
+    _require_image_key(image_key)
     images, labels = image_names(sdata), sorted(sdata.labels)
     if not images or not labels:
         raise ValueError(
@@ -132,6 +135,11 @@ def pair_elements(
         wanted = list(image_key) if isinstance(image_key, Mapping) else labels
     else:
         wanted = one_or_more(labels_key)
+    if not wanted:
+        raise ValueError(
+            f"no labels were named; there is: {listed(labels)}. Name some of them, or leave "
+            "labels_key= out to take all"
+        )
     require_known("labels element", wanted, labels)
     if isinstance(image_key, str):
         require_known("image", [image_key], images)
@@ -141,6 +149,14 @@ def pair_elements(
         require_known("image", [image_key[key] for key in wanted], images)
         return {key: image_key[key] for key in wanted}
     return {key: images[0] if len(images) == 1 else _same_stem(key, images) for key in wanted}
+
+
+def _require_image_key(given: object) -> None:
+    if given is not None and not isinstance(given, str | Mapping):
+        raise TypeError(
+            f"image_key={given!r} does not say which labels each image belongs to; give the name "
+            "of one image, or {labels_key: image_key}"
+        )
 
 
 def _same_stem(labels_key: str, images: Sequence[str]) -> str:

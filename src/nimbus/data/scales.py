@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from spatialdata import SpatialData
 
-from nimbus._check import by_name, listed, require_known
+from nimbus._check import Named, by_name, listed, require_known
 from nimbus.core.intensity import Histogram
 from nimbus.core.scalerule import ScaleRule
 from nimbus.core.scales import ScaleTable, scales_from
@@ -107,7 +107,7 @@ def compute_scales(
     histograms = dict(zip(images, counted, strict=True))
     _warn_without_contrast(histograms)
     table = scales_from(histograms, rule, _batches(list(images), by))
-    return Scales(table, rule, pooled=by == "dataset")
+    return Scales(table, rule, pooled=isinstance(by, str) and by == "dataset")
 
 
 def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -> UsedScales:
@@ -131,19 +131,15 @@ def given_scales(
     Raises
     ------
     TypeError
-        No names.
+        Scales without the names of their channels.
     ValueError
         A channel without a scale, or a scale that is negative or not finite.
     """
-    if not isinstance(given, Mapping | pd.Series):
-        raise TypeError(
-            "scales must be {channel: divisor} or {image: {channel: divisor}}, not "
-            f"{type(given).__name__}"
-        )
     table: ScaleTable = {}
+    named: dict[str, Any] = by_name("scales", given)
     for image, channels in images.items():
-        of_image = given.get(image)  # a number where a channel has the name of the image
-        own: dict[str, Any] = by_name(of_image if isinstance(of_image, Mapping) else given)
+        of_image = named.get(image)  # a number where a channel has the name of the image
+        own = by_name("scales", of_image) if isinstance(of_image, Named) else named
         require_known(f"scale of image {image!r} for channel", channels, list(own))
         table[image] = {channel: float(own[channel]) for channel in channels}
         wrong = {c: s for c, s in table[image].items() if not 0 <= s < float("inf")}
@@ -182,9 +178,10 @@ def _warn_without_contrast(histograms: Mapping[str, Mapping[str, Histogram]]) ->
 
 
 def _batches(images: Iterable[str], by: By) -> dict[str, str]:
-    if isinstance(by, Mapping):
-        require_known("batch of image", images, list(by))
-        return {image: str(by[image]) for image in images}
+    if isinstance(by, Named):
+        batches = by_name("batches", by)
+        require_known("batch of image", images, list(batches))
+        return {image: str(batches[image]) for image in images}
     if by == "dataset":
         return dict.fromkeys(images, "dataset")
     if by == "image":

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import Named, by_name, listed, require_known
 from nimbus.core.scales import ScaleTable
 from nimbus.engine.pixels import laid_out
 from nimbus.engine.source import FieldSource, NanRule
@@ -143,7 +143,8 @@ def to_world(placement: Placement, centroid: NDArray[np.float64]) -> NDArray[np.
 
 
 def _pixel_size(request: Request, image_key: str) -> float | None:
-    if isinstance(request.pixel_size, Mapping):
-        require_known("pixel_size of image", [image_key], list(request.pixel_size))
-        return request.pixel_size[image_key]
-    return request.pixel_size
+    if not isinstance(request.pixel_size, Named):
+        return request.pixel_size
+    sizes = by_name("pixel_size", request.pixel_size)
+    require_known("pixel_size of image", [image_key], list(sizes))
+    return sizes[image_key]

@@ -49,7 +49,8 @@ def normalize(  # noqa: PLR0913 - the public signature
         In (0, 1]; replaces the quantile of the model's rule. The scales then serve every model.
     by
         ``"dataset"``: one scale per channel, over the pixels of all images. ``"image"``: each
-        image has its own. A mapping from image to batch name: one for each batch.
+        image has its own. A mapping from image to batch name, or a series of that: one for each
+        batch.
     channels
         Channels to scale; ``None`` takes all. Images may have different panels.
     nan
@@ -99,7 +100,7 @@ def normalize(  # noqa: PLR0913 - the public signature
     )
     warn_without_signal(scales.table)
     store_scales(sdata, replace(scales, chosen=quantile is not None))
-    if by != "dataset":
+    if not scales.pooled:
         return scales.table
     return {channel: scale for own in scales.table.values() for channel, scale in own.items()}
 

@@ -70,7 +70,7 @@ def threshold_labels(
     """
     table = table_of(adata, table_key)
     markers = marker_names(table)
-    given = by_name(thresholds)
+    given = by_name("thresholds", thresholds)
     if not given:
         raise ValueError("thresholds is empty; give {marker: threshold} for at least one marker")
     require_known("marker", given, markers)

@@ -91,7 +91,7 @@ class ClusterInput:
         ValueError
             An unknown marker, a negative weight, or none above 0.
         """
-        given = by_name({} if weights is None else weights)
+        given = by_name("weights", {} if weights is None else weights)
         require_known("marker", given, self.markers)
         scale = np.array([given.get(name, 1.0) for name in self.markers], dtype=np.float64)
         if not (np.isfinite(scale) & (scale >= 0)).all() or not scale.any():

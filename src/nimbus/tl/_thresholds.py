@@ -40,7 +40,7 @@ def thresholds_of(table: AnnData, threshold: Threshold, layer: str) -> NDArray[n
         return calibrated_values(table, threshold, Suffix.THRESHOLD, layer)
     markers = [str(name) for name in table.var_names]
     if isinstance(threshold, Mapping | pd.Series):
-        given = by_name(threshold)
+        given = by_name("thresholds", threshold)
         require_known("marker", given, markers)
         return np.array([given.get(name, DEFAULT) for name in markers], dtype=np.float64)
     if np.ndim(threshold):

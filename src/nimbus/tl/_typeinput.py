@@ -242,7 +242,7 @@ def _cuts(table: AnnData, threshold: Threshold, given: ClusterInput) -> NDArray[
 
 def _shares(priors: Mapping[str, float], found: TypeInput) -> dict[str, float]:
     """Shares by the names of `found`, in which equal types are one."""
-    given = by_name(priors)
+    given = by_name("priors", priors)
     silent = {name for one in found.overlaps if one.kind == "silent" for name in one.names}
     joined = {OR.join(one.names): one.names for one in found.overlaps if one.kind == "same"}
     parts = {name: joined.get(name, (name,)) for name in found.rules.names}
