@@ -36,12 +36,13 @@ from torch import Tensor
 from nimbus.core.shards import open_shards
 from nimbus.model import UNet
 from nimbus.train import AugmentSettings, FitSettings, RobustSettings, fit
-from nimbus.train.bootstrap import blended
+from nimbus.train.bootstrap import doubted
 from nimbus.train.checkpoint import load_state
 from nimbus.train.loss import UNDECIDED
 from nimbus.train.robust import Judgement, judged
 from nimbus.train.samples import Batch, TileSampler, split
 from nimbus.train.selection import LossHistory, kept_cells, thresholds
+from nimbus.train.targets import between
 
 NAIVE = FitSettings(
     depth=4, root_filters=8, n_steps=300, batch_size=8, warmup_steps=30, average_decay=0.99,
@@ -148,7 +149,8 @@ def followed(
     """Cells that are kept; of bootstrapping, those whose target is on the side of their label."""
     if robust.rule == "select":
         return kept_cells(judgement, batch, limits, trusted, robust)
-    target = blended(judgement.score, batch, trusted, robust.label_weight)
+    score = doubted(judgement.score, batch, trusted)
+    target = between(batch.labels, score, label_weight=robust.label_weight)
     return ((target > 0.5) == (batch.labels == 1)) & (batch.labels != UNDECIDED)
 
 

@@ -1,4 +1,5 @@
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -171,6 +172,28 @@ class TestDependencies:
             del wanted["torch"]
         for name, requirement in wanted.items():
             assert requirement.specifier.contains(pinned[name]), f"{name} {pinned[name]}"
+
+
+def is_there(module, name):
+    found = importlib.import_module(module)
+    is_package = hasattr(found, "__path__")
+    return hasattr(found, name) or (
+        is_package and importlib.util.find_spec(f"{module}.{name}") is not None
+    )
+
+
+def test_what_the_benchmarks_import_of_nimbus_is_there():
+    pytest.importorskip("torch")
+    used = [
+        (path.name, node.module, alias.name)
+        for path in sorted((ROOT / "benchmarks").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nimbus"
+        for alias in node.names
+    ]
+    assert len(used) > 100, "proves nothing: hardly a program was read"
+
+    assert [one for one in used if not is_there(*one[1:])] == []
 
 
 def tracked_files():

@@ -29,8 +29,9 @@ def gui(
     order: Annotated[
         str | None,
         typer.Option(
-            help="Cells to label first: uncertain, disagreement (score against mean), random.",
-            show_default="uncertain",
+            help="Cells to label first: uncertain (by default, where there are scores), "
+            "disagreement (score against mean), random.",
+            show_default=False,
         ),
     ] = None,
     cells: Annotated[
@@ -55,7 +56,10 @@ def gui(
     table_key: Annotated[str, typer.Option(help="Table of a SpatialData store.")] = "table",
     layer: Annotated[
         str | None,
-        typer.Option(help="Layer of the histograms; what was clustered.", show_default=False),
+        typer.Option(
+            help="Layer of the histograms; what was clustered. With --review the scores [nimbus].",
+            show_default=False,
+        ),
     ] = None,
     image_key: Annotated[
         str | None,

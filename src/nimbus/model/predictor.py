@@ -61,6 +61,8 @@ class NetPredictor(Predictor):
         Copies to the device and back; by default copies that wait.
     turned
         Networks that give what `network` makes of a view, turned back, without turning planes.
+    limit
+        The largest batch that has not yet run out of memory; it is found on the way.
 
     Examples
     --------

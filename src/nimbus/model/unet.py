@@ -103,8 +103,8 @@ class UNet(nn.Module):
     (Nimbus-Inference 0.0.5, MIT), whose modules without parameters hold the odd numbers:
     ``contracting_layers.{0, 2, ...}`` and ``expanding_layers.{0, 3, ...}.upconv``,
     ``expanding_layers.{2, 5, ...}``. That network ends in a sigmoid; this one gives the logit.
-    It has a `patch` and an `exponent` of 1. A patch of 2 sees detail four times finer at the same
-    cost, after the sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158).
+    It has a `patch` and an `exponent` of 1. A patch of 2 sees pixels half as wide at the same cost,
+    after the sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158).
 
     Examples
     --------
