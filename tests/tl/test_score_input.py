@@ -150,6 +150,13 @@ class TestElements:
             verb(sdata, image_key=keys, labels_key="a_labels", **given)
         assert not sdata.tables
 
+    @pytest.mark.parametrize("key", ["integrated", "spatialdata_attrs"])
+    def test_a_key_that_holds_something_else_is_refused(self, key):
+        sdata = draw_sdata([(40, 40)])
+        with pytest.raises(ValueError, match="replace what the table holds"):
+            scores_of(sdata, key_added=key)
+        assert not sdata.tables
+
     @pytest.mark.parametrize("with_table", [False, True])
     def test_no_labels_at_all_are_refused_with_those_there_are(self, with_table):
         sdata = draw_sdata([(40, 40), (40, 40)])

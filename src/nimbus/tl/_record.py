@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
+from spatialdata.models import TableModel
 
 from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
@@ -115,7 +116,18 @@ def make_table(scored: Scored) -> AnnData:
 
 
 def score_keys(key_added: str, *, uncertainty: bool) -> dict[str, list[str]]:
-    """Keys of the table that :func:`write_scores` writes."""
+    """Keys of the table that :func:`write_scores` writes.
+
+    Raises
+    ------
+    ValueError
+        They are those of mean intensities, or of SpatialData.
+    """
+    if key_added in (Layers.INTEGRATED, TableModel.ATTRS_KEY):
+        raise ValueError(
+            f"key_added={key_added!r}: scores would replace what the table holds under that name; "
+            "give another name"
+        )
     layers = [key_added, key_added + Suffix.STD] if uncertainty else [key_added]
     return {"layers": layers, "var": [key_added + Suffix.SCALE], "uns": [key_added]}
 
