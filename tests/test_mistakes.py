@@ -4,6 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import spatialdata as sd
 
 import nimbus
 
@@ -62,3 +63,51 @@ def test_a_pixel_size_in_another_unit_is_refused_before_the_work(tissue, size):
 def test_a_grid_of_other_than_two_sides_is_refused_with_an_example(tissue, grid):
     with pytest.raises(TypeError, match=r"rows and columns, as in grid=\(16, 16\)"):
         nimbus.tl.cluster(tissue, layer="truth", grid=grid)
+
+
+TYPES = pd.DataFrame({"CD3": [1, 0]}, index=["T", "B"])
+CELLS = {"fov": ["fov0"], "instance_id": [1]}
+ADDING = {
+    "call": lambda data, key: nimbus.tl.call(data, key_added=key),
+    "calibrate": lambda data, key: nimbus.tl.calibrate(data, truth_layer="truth", key_added=key),
+    "cluster": lambda data, key: nimbus.tl.cluster(data, n_metaclusters=1, key_added=key),
+    "annotate": lambda data, key: nimbus.tl.annotate(data, TYPES, key_added=key),
+    "combine_clusters": lambda data, key: nimbus.tl.combine_clusters(data, key="t", key_added=key),
+    "silver_labels": lambda data, key: nimbus.pp.silver_labels(data, TYPES, key_added=key),
+    "threshold_labels": lambda data, key: nimbus.pp.threshold_labels(
+        data, {"CD3": 1}, layer="nimbus", key_added=key
+    ),
+    "mixture_labels": lambda data, key: nimbus.pp.mixture_labels(
+        data, layer="nimbus", key_added=key
+    ),
+    "gated_labels": lambda data, key: nimbus.pp.gated_labels(
+        data, pd.DataFrame({**CELLS, "CD3_gt": [1]}), key_added=key
+    ),
+    "gold_labels": lambda data, key: nimbus.pp.gold_labels(
+        data, pd.DataFrame({**CELLS, "marker": ["CD3"], "label": [1]}), key_added=key
+    ),
+    "cell_types": lambda data, key: nimbus.pp.cell_types(
+        data, pd.DataFrame({**CELLS, "cell_type": ["T"]}), key_added=key
+    ),
+}
+
+
+def everything(table):
+    return [sorted(map(str, keys)) for keys in (table.layers, table.obs, table.var, table.uns)]
+
+
+@pytest.mark.parametrize("verb", ADDING.values(), ids=ADDING)
+@pytest.mark.parametrize("kind", ["SpatialData", "AnnData"])
+def test_a_key_with_which_no_file_could_be_written_or_read_is_refused(tissue, verb, kind):
+    table = tissue["table"].copy()
+    table.layers["nimbus"] = np.full(table.shape, 0.7, dtype=np.float32)
+    table.obs["cell_type"] = pd.Categorical(["T", "B"] * 3)
+    before = everything(table)
+    data, key = table, "T/own"
+    if kind == "SpatialData":
+        data, key = sd.SpatialData(labels=dict(tissue.labels), tables={"table": table}), "T cells"
+
+    with pytest.raises(ValueError, match=rf"key_added='{key}': .*'T_\w+' would do"):
+        verb(data, key)
+
+    assert everything(table) == before

@@ -209,6 +209,16 @@ def test_a_channel_without_signal_has_scale_zero_and_a_warning():
         assert nimbus.pp.normalize(sdata, **QUIET) == {"CD3": 0.0}
 
 
+@pytest.mark.parametrize("by", ["batch", {"a_image": "one"}])
+def test_batches_are_refused_before_pixels_are_read(by, monkeypatch):
+    def read(*_, **__):
+        raise AssertionError("pixels were read")
+
+    monkeypatch.setattr("nimbus.data.scales.channel_histograms", read)
+    with pytest.raises(ValueError, match=r"by='batch' is not|batch of image 'b_image'"):
+        nimbus.pp.normalize(draw_sdata(SHAPES), by=by, **QUIET)
+
+
 def test_nan_is_refused_with_its_place_or_read_as_zero():
     image = np.ones((2, 20, 20), dtype=np.float32)
     image[0, 5, 6], image[1, 5, 6] = 0, np.inf

@@ -101,6 +101,13 @@ class TestRemap:
         nimbus.tl.remap(table, pd.Series({"0": "T cell", "2": "T cell"}))
         assert set(names(table)) == {"T cell", "1", "3"}
 
+    def test_names_that_were_not_given_through_the_map_are_not_replaced_in_silence(self, table):
+        column = table.obs["nimbus_metacluster"]
+        table.obs["nimbus_metacluster"] = column.cat.rename_categories({"0": "T cell"})
+        with pytest.warns(UserWarning, match=r"held 'T cell', which the map .* does not know"):
+            nimbus.tl.remap(table, {"1": "B cell"})
+        assert set(names(table)) == {"0", "B cell", "2", "3"}
+
     def test_undo_gives_back_the_table(self, table):
         before = (names(table), list(table.uns["nimbus_metacluster_colors"]))
         now = nimbus.tl.remap(table, {"0": "T cell", "3": "T cell"}, colors={"1": "red"})

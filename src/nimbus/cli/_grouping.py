@@ -16,7 +16,7 @@ import nimbus
 from nimbus._keys import Suffix
 from nimbus._progress import tell
 from nimbus.data.clusters import nodes_of, record_of
-from nimbus.data.names import require_key_names
+from nimbus.data.names import require_key_names, table_for_key
 from nimbus.data.tables import table_of
 
 from ._columns import columns, number
@@ -179,12 +179,10 @@ def _run(
 def _require_names(data: AnnData | SpatialData, keys: list[str], wanted: Mapping[str, Any]) -> None:
     """Fail before the work if the store could not be read with what it is called."""
     prefix = wanted["key_added"]
+    table = table_for_key(data, wanted["table_key"], prefix)
     if isinstance(data, SpatialData):
-        table = table_of(data, wanted["table_key"])
         for attribute, _, name in (key.partition("/") for key in keys):
             require_key_names(table, {attribute: [name]}, key_added=prefix)
-    elif "/" in prefix:
-        raise ValueError(f"key_added={prefix!r}: no name in a file may hold '/'")
 
 
 def _check_output(run: Grouping) -> None:

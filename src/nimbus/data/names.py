@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from anndata import AnnData
 from spatialdata import SpatialData, sanitize_name
 
-from .tables import find_table
+from .tables import find_table, table_of
 
 
 def require_name(name: str, there: Iterable[str], *, what: str) -> None:
@@ -38,6 +38,34 @@ def require_name(name: str, there: Iterable[str], *, what: str) -> None:
             f"{what}: there is {variants[0]!r}, and SpatialData takes no two names that differ in "
             "case alone; take that one or another name"
         )
+
+
+def table_for_key(data: AnnData | SpatialData, table_key: str, key_added: str | None) -> AnnData:
+    """The table, for a verb that adds to it what is called by `key_added`.
+
+    Raises
+    ------
+    TypeError
+        `data` is neither a table nor a SpatialData object.
+    ValueError
+        There is no such table, or a file with `key_added` in it could not be written or read again.
+
+    Examples
+    --------
+    >>> table_for_key(AnnData(), "table", "T_cells").shape
+    (0, 0)
+    """
+    table = table_of(data, table_key)
+    if key_added is None:
+        return table
+    if isinstance(data, SpatialData):
+        require_name(key_added, (), what=f"key_added={key_added!r}")
+    elif "/" in key_added:
+        raise ValueError(
+            f"key_added={key_added!r}: AnnData takes what stands before '/' for a folder, and "
+            f"would not read its file again; {sanitize_name(key_added)!r} would do"
+        )
+    return table
 
 
 def require_key_names(

@@ -95,6 +95,7 @@ def compute_scales(
     show_progress_bar
         Show the chunks that are done.
     """
+    batches = _batches(list(images), by)  # what cannot be is refused before pixels are read
     passes = []
     for key, wanted in images.items():
         names = channel_names(sdata.images[key], image_key=key)
@@ -106,7 +107,7 @@ def compute_scales(
     )
     histograms = dict(zip(images, counted, strict=True))
     _warn_without_contrast(histograms)
-    table = scales_from(histograms, rule, _batches(list(images), by))
+    table = scales_from(histograms, rule, batches)
     return Scales(table, rule, pooled=isinstance(by, str) and by == "dataset")
 
 

@@ -14,7 +14,8 @@ from nimbus.cluster.palette import distinct_colors
 from nimbus.data.annotations import FOV, INSTANCE
 from nimbus.data.cellrows import cell_rows
 from nimbus.data.celltypes import CELL_TYPE, checked_types, color_of_types, one_type_each
-from nimbus.data.tables import column_of, table_of
+from nimbus.data.names import table_for_key
+from nimbus.data.tables import column_of
 
 
 def cell_types(
@@ -69,7 +70,7 @@ def cell_types(
     >>> table.obs["cell_type"].tolist()
     [nan, 'B cell', 'T cell']
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     frame = checked_types(types)
     colors = color_of_types(frame)
     there = cell_rows(adata, table, fov_key=fov_key, instance_key=instance_key)

@@ -14,7 +14,7 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Layers, Obs
 from nimbus.data.annotations import Likely, as_judgement, labels_of, whole_ids
 from nimbus.data.cellrows import cell_rows
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_key
 
 from ._labels import marker_names, undefined_labels, write_labels
 
@@ -76,7 +76,7 @@ def gated_labels(
     >>> table.layers["silver"].ravel()
     array([0, 1], dtype=int8)
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     markers = marker_names(table)
     columns = [str(name) for name in cells.columns]
     require_known("column of cells", [fov_key, instance_key], columns)

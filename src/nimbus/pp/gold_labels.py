@@ -29,7 +29,7 @@ from nimbus.data.annotations import (
     labels_of,
 )
 from nimbus.data.cellrows import CellRows, cell_rows
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_key
 from nimbus.metrics.agreement import NOT_JUDGED, Agreement, cohen_kappa, consensus
 
 from ._labels import marker_names, undefined_labels, write_labels
@@ -106,7 +106,7 @@ def gold_labels(
     >>> table.layers["gold"].ravel()
     array([-1, -1,  1], dtype=int8)
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     markers = marker_names(table)
     by_name = _by_name(annotations)
     if min_annotators is not None and not 1 <= min_annotators <= len(by_name):

@@ -16,7 +16,8 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray, IntArray
 from nimbus.core.mixture import fit_mixture
-from nimbus.data.tables import column_of, table_of
+from nimbus.data.names import table_for_key
+from nimbus.data.tables import column_of
 
 from ._labels import chosen_markers, marker_names, undefined_labels, values_of, write_labels
 from .threshold_labels import gated
@@ -93,7 +94,7 @@ def mixture_labels(
     >>> table.layers["silver"].ravel()[[0, -2, -1]]
     array([ 0,  1, -1], dtype=int8)
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence is a probability from 0.5 to below 1, not {confidence}")
     there, chosen = marker_names(table), chosen_markers(table, markers)

@@ -16,7 +16,8 @@ from nimbus._keys import Layers, Obs
 from nimbus.core.assignment import Assignment, AssignmentMatrix, read_assignment
 from nimbus.data.annotations import INSTANCE, LABEL, MARKER, whole_ids
 from nimbus.data.cellrows import cell_rows
-from nimbus.data.tables import column_of, table_of
+from nimbus.data.names import table_for_key
+from nimbus.data.tables import column_of
 
 from ._labels import marker_names, write_labels
 
@@ -87,7 +88,7 @@ def silver_labels(  # noqa: PLR0913 - the public signature
            [ 1, -1],
            [ 1, -1]], dtype=int8)
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     markers = marker_names(table)
     matrix = read_assignment(assignment)
     _require_markers(matrix, markers, exclude_markers)

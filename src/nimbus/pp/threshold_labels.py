@@ -14,7 +14,7 @@ from spatialdata import SpatialData
 from nimbus._check import by_name, require_known
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_key
 
 from ._labels import marker_names, undefined_labels, values_of, write_labels
 
@@ -68,7 +68,7 @@ def threshold_labels(
            [-1, -1],
            [ 1, -1]], dtype=int8)
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     markers = marker_names(table)
     given = by_name("thresholds", thresholds)
     if not given:

@@ -14,7 +14,7 @@ from nimbus._types import IntArray
 from nimbus.cluster.annotating import NO_SCORE, Name, Named, all_named
 from nimbus.cluster.typemodel import CONFIDENCE, UNASSIGNED, TypeModel
 from nimbus.core.assignment import Assignment
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_key
 
 from ._thresholds import DEFAULT, Threshold
 from ._typeinput import (
@@ -138,7 +138,7 @@ def annotate(  # noqa: PLR0913 - the public signature
     >>> table.uns["nimbus_cell_type"]["summary"]["n_cells"].tolist()
     [1, 1, 2]
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     require_settings(confidence, noise, priors)
     group, groups = group_codes(table.obs, groupby)
     rules = rules_for(

@@ -19,7 +19,7 @@ from nimbus.cluster.rows import Rows, gather
 from nimbus.cluster.sample import stratified_sample
 from nimbus.cluster.survey import survey, surveyed
 from nimbus.data.clusters import nodes_of
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_key
 
 from ._clusterinput import ClusterInput, read_input, strata, warn_without_positives
 from ._clusterrecord import Clustered, record_of_nodes, recorded_groups, write_nodes
@@ -146,7 +146,7 @@ def cluster(  # noqa: PLR0913 - the public signature
     >>> table.obs["nimbus_metacluster"].value_counts().tolist()
     [20, 20, 20]
     """
-    table = table_of(adata, table_key)
+    table = table_for_key(adata, table_key, key_added)
     nodes = grid_of(grid)
     chosen = choose_solver(solver, solver_options, device, random_state)
     _require_possible(nodes, n_metaclusters, max_train_cells, restrict_to, key_added)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -13,14 +14,14 @@ from matplotlib.colors import to_hex
 from spatialdata import SpatialData
 
 from nimbus._check import listed
-from nimbus._keys import Layers
+from nimbus._keys import Layers, Suffix
 from nimbus._types import IntArray
 from nimbus.cluster.clustermap import ClusterMap
 from nimbus.cluster.edits import NO_METACLUSTER
 from nimbus.cluster.mapcsv import map_from_csv
 from nimbus.cluster.mapfiles import read_map
 from nimbus.data.clusters import map_of, nodes_of, record_of
-from nimbus.data.tables import table_of
+from nimbus.data.tables import column_of, table_of
 
 from ._metaclusters import write_map_of
 
@@ -81,6 +82,12 @@ def remap(
         has; a file that holds no map, or one of other nodes
         (:class:`~nimbus.cluster.edits.ClusterMapError`). Nothing is changed then.
 
+    Warns
+    -----
+    UserWarning
+        ``obs["nimbus_metacluster"]`` holds names that the map does not know, as those of pandas'
+        ``rename_categories``: the map takes their place.
+
     Examples
     --------
     >>> import nimbus
@@ -97,7 +104,8 @@ def remap(
     table = table_of(adata, table_key)
     record = record_of(table, key_added)
     nodes = nodes_of(record)
-    clusters = _mapped(map_of(record), mapping, nodes.counts)
+    before = map_of(record)
+    clusters = _mapped(before, mapping, nodes.counts)
     for group in merge:
         clusters = clusters.merge(group)
     for name, own in (split or {}).items():
@@ -107,8 +115,23 @@ def remap(
     for name, color in (colors or {}).items():
         clusters = clusters.recolor(name, to_hex(color))
     _require_fit(clusters, nodes.counts)
+    _warn_of_other_names(table, key_added + Suffix.METACLUSTER, before)
     write_map_of(table, clusters, key_added=key_added)
     return clusters
+
+
+def _warn_of_other_names(table: AnnData, key: str, clusters: ClusterMap) -> None:
+    """Warn of names that are written over, because they were not given through the map."""
+    if key not in table.obs:
+        return
+    shown = {str(name) for name in column_of(table.obs, key).dropna().unique()}
+    strangers = sorted(shown - set(clusters.names.values()))
+    if strangers:
+        warnings.warn(
+            f"obs[{key!r}] held {listed(strangers)}, which the map in uns does not know: names "
+            "that were not given with nimbus.tl.remap are replaced by those of the map",
+            stacklevel=3,
+        )
 
 
 def _mapped(clusters: ClusterMap, mapping: Mapped | None, counts: IntArray) -> ClusterMap:

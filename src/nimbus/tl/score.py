@@ -81,8 +81,10 @@ def score(  # noqa: PLR0913 - the public signature
         Where image and labels meet; ``None`` takes one they share.
     model
         A registered name (``nimbus models`` lists them), the path of a ``.safetensors`` or a
-        published ``.pt``, or a callable from planes ``(n, 2, y, x)`` float32 (scaled channel and
-        mask, 1 um per pixel) to probabilities ``(n, 1, y, x)``.
+        published ``.pt``, or a callable from planes, a NumPy array ``(n, 2, y, x)`` float32
+        (scaled channel and mask, 1 um per pixel), to probabilities ``(n, 1, y, x)`` (NumPy, or a
+        tensor on the CPU), for which `device` and `precision` mean nothing. A module of PyTorch
+        takes tensors: ``lambda planes: module(torch.from_numpy(planes)).detach()``.
     pixel_size
         Micrometres per pixel of the image, or by image; ``None`` takes it from the element's
         transformation when the unit is known.
