@@ -108,8 +108,16 @@ def _check(settings: CohortSettings) -> None:
             f"masks {settings.masks!r} is unknown; there is 'whole_cell', 'nuclear', 'expanded'"
         )
     twice = sorted({m for m in settings.markers if settings.markers.count(m) > 1})
-    if twice or not settings.markers:
+    if twice:
         raise ValueError(f"markers must be different names; twice: {listed(twice)}")
+    if not settings.markers:
+        raise ValueError("markers=[] names no channel; leave markers= out for a panel of ten")
+    _check_sizes(settings)
+
+
+def _check_sizes(settings: CohortSettings) -> None:
+    if len(settings.shape) != 2:
+        raise ValueError(f"shape must be rows and columns, as in (512, 512), not {settings.shape}")
     sizes = {
         "shape": min(settings.shape),
         "n_cells": settings.n_cells,
