@@ -66,6 +66,19 @@ def test_clustering_tells_its_passes_and_the_cells_that_have_a_node(nimbus, tmp_
     assert told[-2]["cells"] == table.n_obs
 
 
+def test_the_result_of_a_part_is_of_the_cells_and_markers_of_the_run(
+    nimbus, weights, store, tmp_path
+):
+    log = tmp_path / "run.jsonl"
+    arguments = ("score", store, "--model", weights, "--no-tta")
+    assert nimbus(*arguments).exit_code == 0
+    found = nimbus(*arguments, "--channels", "m1", "--log-json", log)
+    assert found.exit_code == 0, found.stderr
+    [result] = [line for line in lines(log) if line["event"] == "result"]
+    assert result["markers"] == 1
+    assert f"{result['cells']} cells, 1 markers scored" in found.stdout
+
+
 def test_an_error_is_told_and_ends_the_log(nimbus, tmp_path):
     log = tmp_path / "run.jsonl"
     assert nimbus("score", tmp_path / "no.zarr", f"--log-json={log}").exit_code == 1

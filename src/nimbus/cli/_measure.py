@@ -23,7 +23,7 @@ from nimbus.io.stores import open_store
 from ._options import in_shell_words
 from ._outputs import Outputs
 from ._resume import open_folder
-from ._summary import summary
+from ._summary import scored_by_run, summary
 from ._whole import written_whole
 
 
@@ -64,14 +64,13 @@ def score_all(run: Run) -> str:
     except ValueError as error:
         raise ValueError(in_shell_words(str(error), [*run.wanted, "pattern"])) from error
     table = table_of(sdata, run.wanted["table_key"])
-    tell("result", cells=table.n_obs, markers=table.n_vars, written=written)
-    found = summary(
-        table,
-        layer=run.wanted["key_added"],
-        channels=run.wanted["channels"],
-        labels=run.wanted["labels_key"],
+    layer = run.wanted["key_added"]
+    scored = scored_by_run(
+        table, layer=layer, channels=run.wanted["channels"], labels=run.wanted["labels_key"]
     )
-    return "\n".join([found, "", *written])
+    n_cells, n_markers = (int(scored.any(axis=axis).sum()) for axis in (1, 0))
+    tell("result", cells=n_cells, markers=n_markers, written=written)
+    return "\n".join([summary(table, scored, layer=layer), "", *written])
 
 
 def _scorer(outputs: Outputs) -> Callable[[Run, Path | None], SpatialData]:

@@ -17,14 +17,14 @@ THRESHOLD = 0.5
 """Score from which a cell is called positive."""
 
 
-def summary(
+def scored_by_run(
     table: AnnData,
     *,
     layer: str,
     channels: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
-) -> str:
-    """Number of cells, and for each scored marker its scale, positive cells and mean score.
+) -> BoolArray:
+    """Whether a run gave a cell a score for a marker, shape ``(cell, marker)``.
 
     Parameters
     ----------
@@ -33,11 +33,26 @@ def summary(
     layer
         Its scores.
     channels, labels
-        Those of the run; ``None`` is all. What the layer has of others is told in a line.
+        Those of the run; ``None`` is all.
+    """
+    there = np.isfinite(np.asarray(table.layers[layer]))
+    scored: BoolArray = there & _of_run(table, channels, labels)
+    return scored
+
+
+def summary(table: AnnData, scored: BoolArray, *, layer: str) -> str:
+    """Number of cells, and for each scored marker its scale, positive cells and mean score.
+
+    Parameters
+    ----------
+    table
+        As it is after the run.
+    scored
+        As of :func:`scored_by_run`; what the layer has of others is told in a line.
+    layer
+        Its scores.
     """
     scores = np.asarray(table.layers[layer], dtype=np.float64)
-    there = np.isfinite(scores)
-    scored = there & _of_run(table, channels, labels)
     scales = table.var.get(layer + Suffix.SCALE)
     rows = [
         [
@@ -51,7 +66,7 @@ def summary(
     parts = [f"{int(scored.any(axis=1).sum())} cells, {len(rows)} markers scored"]
     if rows:
         parts.append(columns(["marker", "scale", "cells", "positive", "mean score"], rows))
-    n_kept = int(there.sum() - scored.sum())
+    n_kept = int(np.isfinite(scores).sum() - scored.sum())
     if n_kept:
         parts.append(f"{n_kept} earlier scores of other cells or markers stay in the layer.")
     return "\n\n".join(parts)
