@@ -91,10 +91,11 @@ def cell_text(facts: Facts, state: State, *, score: bool) -> str:
 
 def left_text(state: State) -> str:
     """How many cells of the marker are left, and of all markers."""
-    done = state.n_done(state.marker)
-    left = max(0, state.n_asked(state.marker) - done)
+    counts = {marker: own.total() for marker, own in state.counts().items()}
     asked = {marker: state.n_asked(marker) for marker in state.queues.markers}
-    every = sum(min(own.total(), asked[marker]) for marker, own in state.counts().items())
+    done = counts[state.marker]
+    left = max(0, asked[state.marker] - done)
+    every = sum(min(n, asked[marker]) for marker, n in counts.items())
     of = sum(asked.values())
     return (
         f'<span class="left">{done} judged, {left} left of {escape(state.marker)}</span> '

@@ -97,7 +97,7 @@ class State:
 
     def n_done(self, marker: str) -> int:
         """Cells that were judged for a marker; those of other fields do not count."""
-        return self.counts()[marker].total()
+        return len(self.queues.shown(marker, [row for row, own in self.labels if own == marker]))
 
     def n_asked(self, marker: str) -> int:
         """As :meth:`n_wanted`, but no queue is made for it: the goal where nobody looked yet."""
