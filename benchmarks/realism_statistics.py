@@ -14,10 +14,14 @@ BANDS_UM = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 LIT = 0.05
 """Shape within a cell is measured where its mean is at least this part of the scale."""
 
+BRIGHT = 0.3
+"""Noise of pixels is measured where their neighbours' mean is at least this part of the scale."""
+
 STATISTICS = (
     "zero pixels",
     "mean of pixels",
     "90th percentile of pixels",
+    "noise of bright pixels",
     *(f"power {a:g}-{b:g} um" for a, b in itertools.pairwise(BANDS_UM)),
     "area of cells (um2)",
     "mean of cells",
@@ -36,10 +40,24 @@ def measured(channel: Channel) -> dict[str, NDArray[np.floating]]:
         "mean of pixels": image.mean(),
         "90th percentile of pixels": np.quantile(image, 0.9),
         "99th percentile of cells": np.quantile(cells["mean of cells"], 0.99),
+        "noise of bright pixels": pixel_noise(image),
     }
     shares = spectrum(image, channel.pixel_um)
     one |= dict(zip((s for s in STATISTICS if s.startswith("power")), shares, strict=True))
     return {name: np.array([value]) for name, value in one.items()} | cells
+
+
+def pixel_noise(image: NDArray[np.float32]) -> float:
+    """Deviation of bright pixels from the mean of their four neighbours, relative to that mean.
+
+    That of white noise of deviation 1 is 1: a mean of four adds a quarter to the variance.
+    """
+    around = (image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]) / 4
+    bright = around > BRIGHT
+    if not bright.any():
+        return 0.0
+    difference = (image[1:-1, 1:-1] - around)[bright] / around[bright]
+    return float(np.sqrt((difference**2).mean() / 1.25))
 
 
 def spectrum(image: NDArray[np.float32], pixel_um: float) -> NDArray[np.floating]:

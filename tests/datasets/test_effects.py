@@ -91,6 +91,37 @@ def test_ghosts_are_light_far_from_the_cell(clean, layout):
     assert recorded(clean, layout, ghosts=0.5)[clean == 0].max() > 5
 
 
+def test_a_second_layer_is_the_tissue_elsewhere_and_as_sharp_as_it_is(clean, layout):
+    image = recorded(clean, layout, overlap=0.5)
+
+    elsewhere = image[clean == 0]
+    assert (elsewhere > 20).sum() == pytest.approx(clean.sum(), rel=0.1)
+    assert elsewhere[elsewhere > 20].mean() == pytest.approx(50, rel=0.1)
+
+
+def test_a_second_layer_is_noted_as_light_that_looks_like_a_cells_own(clean, layout):
+    effects = dataclasses.replace(NONE, overlap=0.5)
+    mimic = record(Signal(clean, clean), layout, effects, np.random.default_rng(1)).mimic
+
+    assert mimic.sum() == pytest.approx(50 * clean.sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("strength", "variance"),
+    [
+        ({}, 100),
+        ({"counts_per_ion": 4.0}, 100 * 4 * 1.25),
+        ({"flicker": 0.3}, 100 + 30**2),
+        ({"counts_per_ion": 4.0, "flicker": 0.3}, 100 * 4 * 1.25 + 30**2),
+    ],
+)
+def test_ions_of_several_counts_and_flicker_add_noise_and_no_light(layout, strength, variance):
+    image = recorded(np.ones(layout.shape, dtype=np.float32), layout, **strength)
+
+    assert image.mean() == pytest.approx(100, rel=0.02)
+    assert image.var() == pytest.approx(variance, rel=0.05)
+
+
 @pytest.mark.parametrize("strength", [{"blobs": 60.0}, {"aggregates": 60.0}])
 def test_blobs_and_aggregates_are_few_and_bright(clean, layout, strength):
     image = recorded(np.zeros_like(clean), layout, **strength)

@@ -38,6 +38,14 @@ def test_few_counts_on_a_dark_ground_are_seen():
     np.testing.assert_array_equal(judged(few, places_of(), EFFECTS, 1.0), [1, -1, 0])
 
 
+def test_counts_that_few_ions_give_are_not_seen():
+    few = channel([0.3, 0.0, 0.0], [True, False, False])
+    ions = Effects(photons=50, read_noise=0, counts_per_ion=10)
+
+    assert judged(few, places_of(), EFFECTS, 1.0)[0] == 1
+    assert judged(few, places_of(), ions, 1.0)[0] == -1
+
+
 def test_a_positive_that_denoising_removed_is_undecided():
     gone = channel([2.0, 2.0, 0.0], [True, True, False])
     gone.recorded.image[STRIPES == 2] = 0

@@ -43,6 +43,36 @@ MANY = 15.0
 """Above so many expected counts, the Poisson distribution is drawn as a normal one."""
 
 
+IONS_SHAPE = 4.0
+"""Shape of the gamma distribution of the counts that one ion gives."""
+
+
+def flickering(expected: FloatArray, strength: float, rng: np.random.Generator) -> FloatArray:
+    """Expected counts whose gain differs from pixel to pixel, as each shot of a laser does."""
+    if strength == 0:
+        return expected
+    shape = 1 / strength**2
+    return np.asarray(
+        expected * rng.standard_gamma(shape, expected.shape, dtype=np.float32) / shape
+    )
+
+
+def counted_ions(
+    expected: FloatArray, counts_per_ion: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Counts of a detector that gives several for each ion: their variance is above their mean.
+
+    Examples
+    --------
+    >>> counts = counted_ions(np.full((100, 100), 20.0), 4.0, np.random.default_rng(0))
+    >>> round(float(counts.mean())), round(float(counts.var() / counts.mean()))
+    (20, 5)
+    """
+    ions = rng.poisson(expected / counts_per_ion)
+    counts = rng.standard_gamma(IONS_SHAPE * ions, dtype=np.float32)
+    return np.asarray(counts * np.float32(counts_per_ion / IONS_SHAPE))
+
+
 def counted(expected: FloatArray, rng: np.random.Generator) -> NDArray[np.float32]:
     """Counts for the expected ones; Poisson noise."""
     mean = np.asarray(expected, dtype=np.float32)

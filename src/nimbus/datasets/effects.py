@@ -36,6 +36,8 @@ class Effects:
         Light from cells above or below the section.
     overhang
         Light of parts of cells that reach over their neighbours, out of focus.
+    overlap
+        Light of a second layer of cells in the section, in focus.
     haze, haze_um
         Background over the whole field, in units of a positive cell, and the size of its waves.
     matrix
@@ -60,6 +62,10 @@ class Effects:
         Deviation of the logarithm of the gain from field to field.
     photons
         Counts per pixel of a typical positive cell.
+    flicker
+        Deviation of the gain from pixel to pixel, relative to it.
+    counts_per_ion
+        Counts that one particle gives; 0: a particle is a count.
     speckle
         Counts per pixel that come from nowhere.
     read_noise, row_noise
@@ -89,6 +95,7 @@ class Effects:
     bleed: float = 0.0
     ghosts: float = 0.03
     overhang: float = 0.0
+    overlap: float = 0.0
     haze: float = 0.04
     haze_um: float = 30.0
     matrix: float = 1.0
@@ -104,6 +111,8 @@ class Effects:
     seams: float = 0.0
     gain_jitter: float = 0.15
     photons: float = 60.0
+    flicker: float = 0.0
+    counts_per_ion: float = 0.0
     speckle: float = 0.02
     read_noise: float = 1.0
     row_noise: float = 0.0
@@ -203,6 +212,7 @@ def lookalikes(
     """Light that looks like a cell's own: of another marker, another layer, or autofluorescence."""
     layer, blob, granule, red, dirt = rng.spawn(5)
     light = optics.out_of_focus(total, layout, effects.ghosts, effects.overhang, layer)
+    light = light + optics.second_layer(total, effects.overlap, layer)
     if other is not None and effects.bleed > 0:
         light = light + effects.bleed * other
     light = light + background.spots(layout, effects.blobs, (0.6, 2.6), (0.2, 4.0), blob)
@@ -238,7 +248,11 @@ def detect(
 ) -> FloatArray:
     """Counts of the detector for the expected ones, with its faults."""
     counting, noise, hot, scan = rng.spawn(4)
-    counts = detector.counted(expected, counting)
+    uneven = detector.flickering(expected, effects.flicker, counting)
+    if effects.counts_per_ion > 0:
+        counts = detector.counted_ions(uneven, effects.counts_per_ion, counting)
+    else:
+        counts = detector.counted(uneven, counting)
     counts = detector.camera(counts, effects.read_noise, effects.row_noise, effects.offset, noise)
     counts = detector.hot_pixels(counts + clumps, effects.hot_pixels, hot)
     counts = detector.isolated_removed(counts, effects.denoise)

@@ -102,9 +102,10 @@ def visible(own: FloatArray, total: FloatArray, area: FloatArray, effects: Effec
         Effects of the channel.
     """
     other = np.maximum(total - own, 0)
-    noise = np.sqrt(other + area * effects.read_noise**2 + 1)
+    per_ion = max(effects.counts_per_ion, 1.0)
+    noise = np.sqrt(other * per_ion + area * effects.read_noise**2 + 1)
     stands_out = (own > MIN_Z * noise) & (own > MIN_CONTRAST * other)
-    return np.asarray(stands_out & (own >= MIN_COUNTS) & (total > 0.4 * own))
+    return np.asarray(stands_out & (own >= MIN_COUNTS * per_ion) & (total > 0.4 * own))
 
 
 def stands_above(mean: FloatArray, positive: BoolArray) -> BoolArray:

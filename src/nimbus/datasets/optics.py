@@ -81,6 +81,13 @@ def out_of_focus(
     return blur_wide(light, OUT_OF_FOCUS_UM / pixel)
 
 
+def second_layer(clean: FloatArray, strength: float, rng: np.random.Generator) -> FloatArray:
+    """Other cells of a section thicker than a cell: the tissue, shifted far, as sharp as it is."""
+    if strength == 0:
+        return np.zeros_like(clean)
+    return np.asarray(strength * np.roll(clean, rng.integers(0, clean.shape), axis=(0, 1)))
+
+
 def misplaced(image: FloatArray, by_um: float, angle: float, pixel_um: float) -> FloatArray:
     """`image` moved against the labels, as by imperfect registration; edges repeat."""
     move = by_um / pixel_um

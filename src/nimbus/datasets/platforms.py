@@ -27,6 +27,10 @@ class Platform:
         Of the images.
     denoised, stitched, coarse
         Part of the channels that are denoised, stitched from tiles, or kept in few values.
+    overlapping
+        Part of the channels in whose section a second layer of cells lies.
+    flicker, log_counts_per_ion
+        Noise beyond that of counting; None: an ion is a count.
     shift_um
         Largest registration error.
     glow
@@ -47,6 +51,9 @@ class Platform:
     hot_pixels: Range
     saturation: Range
     log_cell_haze: Range = (0.003, 0.2)
+    overlapping: float = 0.3
+    flicker: Range = (0.0, 0.0)
+    log_counts_per_ion: Range | None = None
     shift_um: float = 1.2
     stitched: float = 0.3
     glow: float = 1.0
@@ -64,13 +71,13 @@ PLATFORMS: dict[str, Platform] = {
         (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.4, 14), log_haze=(0.002, 0.15),
         log_nuclear_haze=(0.002, 0.25), log_speckle=(0.001, 0.3), read_noise=(0, 0),
         offset=(0, 0), denoised=0.5, lines=(0, 2), hot_pixels=(0, 5e-5), saturation=(20, 60),
-        shift_um=0.4, stitched=0.1, glow=0.0,
+        shift_um=0.4, stitched=0.1, glow=0.0, overlapping=0.1,
     ),
     "imc": Platform(
-        (1.0,), "float32", psf_um=(0.35, 0.6), log_photons=(2, 80), log_haze=(0.003, 0.15),
-        log_nuclear_haze=(0.003, 0.15), log_speckle=(0.01, 1.0), read_noise=(0, 0.3),
+        (1.0,), "float32", psf_um=(0.35, 0.6), log_photons=(3, 150), log_haze=(0.003, 0.15),
+        log_nuclear_haze=(0.003, 0.15), log_speckle=(0.003, 1.0), read_noise=(0, 0.3),
         offset=(0, 0), denoised=0.1, lines=(0, 3), hot_pixels=(0, 3e-4), saturation=(50, 100),
-        shift_um=0.4, stitched=0.0, glow=0.0,
+        shift_um=0.4, stitched=0.0, glow=0.0, flicker=(0.0, 0.4), log_counts_per_ion=(0.8, 5.0),
     ),
     "vectra": Platform(
         (0.5,), "float32", psf_um=(0.5, 1.0), log_photons=(20, 300), log_haze=(0.02, 0.6),
@@ -92,18 +99,21 @@ VARIANTS: dict[str, Platform] = {
         (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.3, 6), log_haze=(0.0005, 0.02),
         log_nuclear_haze=(0.0005, 0.03), log_speckle=(0.0005, 0.05), read_noise=(0, 0),
         offset=(0, 0), denoised=0.8, lines=(0, 1), hot_pixels=(0, 2e-5), saturation=(20, 60),
-        log_cell_haze=(0.0005, 0.03), shift_um=0.4, stitched=0.1, glow=0.0,
+        log_cell_haze=(0.0005, 0.03), shift_um=0.4, stitched=0.1, glow=0.0, overlapping=0.1,
     ),
     "mibi_sparse": Platform(
         (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.15, 3), log_haze=(0.002, 0.15),
         log_nuclear_haze=(0.002, 0.25), log_speckle=(0.005, 0.4), read_noise=(0, 0),
         offset=(0, 0), denoised=0.0, lines=(0, 2), hot_pixels=(0, 5e-5), saturation=(20, 60),
-        shift_um=0.4, stitched=0.1, glow=0.0,
+        shift_um=0.4, stitched=0.1, glow=0.0, overlapping=0.1,
     ),
 }  # fmt: skip
 """Looks that training adds to the platforms: few counts with nothing between them, or with counts
 from nowhere among them."""
 
+
+OVERLAP: Range = (0.05, 0.7)
+"""Light of a second layer of cells, as a part of that of the first; drawn on the logarithm."""
 
 BACKGROUND: Range = (0.03, 1.0)
 """Part of the platform's worst background that a channel has: most antibodies are far from it."""
@@ -138,6 +148,7 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
     chance = _Chance(rng)
     photons = chance.log(platform.log_photons)
     part = chance.log(BACKGROUND)
+    apart = _Chance(np.random.Generator(rng.bit_generator.jumped()))  # changes no other draw
     usual = Effects(
         psf_um=chance.even(platform.psf_um),
         spillover=chance.log((0.01, 0.35)),
@@ -153,6 +164,9 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
         cell_haze=part * chance.log(platform.log_cell_haze),
         photons=photons,
         gain_jitter=chance.even((0, 0.3)),
+        overlap=apart.happens(platform.overlapping) * apart.log(OVERLAP),
+        flicker=apart.even(platform.flicker),
+        counts_per_ion=_counts_per_ion(platform, apart),
         **_faults(platform, photons, chance),
         **_autofluorescence(platform, chance),
     )
@@ -172,6 +186,11 @@ def _autofluorescence(platform: Platform, chance: _Chance) -> dict[str, float]:
         "elastin": glow * chance.sometimes(0.15, (0.05, 1.0)),
         "debris": chance.sometimes(0.06, (2, 20)),
     }
+
+
+def _counts_per_ion(platform: Platform, chance: _Chance) -> float:
+    bounds = platform.log_counts_per_ion
+    return 0.0 if bounds is None else chance.log(bounds)
 
 
 def _faults(platform: Platform, photons: float, chance: _Chance) -> dict[str, float]:
