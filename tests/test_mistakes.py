@@ -111,3 +111,105 @@ def test_a_key_with_which_no_file_could_be_written_or_read_is_refused(tissue, ve
         verb(data, key)
 
     assert everything(table) == before
+
+
+@pytest.mark.parametrize("verb", ADDING.values(), ids=ADDING)
+@pytest.mark.parametrize("key", [None, 3, ["silver"]])
+def test_a_key_that_is_no_text_is_refused_with_its_name(tissue, verb, key):
+    table = tissue["table"].copy()
+    table.layers["nimbus"] = np.full(table.shape, 0.7, dtype=np.float32)
+    table.obs["cell_type"] = pd.Categorical(["T", "B"] * 3)
+    if key is None and verb in (ADDING["call"], ADDING["calibrate"], ADDING["combine_clusters"]):
+        pytest.skip("None is their default")
+
+    with pytest.raises(TypeError, match="key_added must be a name, as text, not"):
+        verb(table, key)
+
+
+def test_scores_need_a_key_that_is_text(tissue):
+    for key, given in (("key_added", None), ("table_key", None), ("table_key", ["table"])):
+        with pytest.raises(TypeError, match=f"{key} must be a name, as text, not"):
+            nimbus.tl.score(tissue, show_progress_bar=False, **{key: given})
+
+
+def test_pixel_sizes_by_labels_are_refused_with_the_name_of_the_image(tissue):
+    with pytest.raises(
+        ValueError, match="has no entry for image 'fov0_image', only for 'fov0_labels'"
+    ):
+        nimbus.tl.score(tissue, pixel_size={"fov0_labels": 0.5}, show_progress_bar=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"pixel_size": "half"}, "pixel_size must be a number, not 'half'"),
+        ({"pixel_size": {"fov0_image": [0.5]}}, r"pixel_size must be a number, not \[0.5\]"),
+        ({"tile_size": 2.5}, "tile_size must be a whole number, not 2.5"),
+        ({"batch_size": "4"}, "batch_size must be a whole number, not '4'"),
+        ({"n_jobs": "all"}, "n_jobs must be a whole number, not 'all'"),
+    ],
+)
+def test_settings_of_another_type_are_named(tissue, arguments, told):
+    with pytest.raises(TypeError, match=told):
+        nimbus.tl.score(tissue, show_progress_bar=False, **arguments)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        nimbus.pp.silver_labels,
+        nimbus.tl.annotate,
+        lambda table, matrix: nimbus.pp.silver_table(
+            pd.DataFrame({**CELLS, "cell_type": ["T"]}), matrix
+        ),
+    ],
+)
+@pytest.mark.parametrize("given", [np.eye(2), None, {"CD3": [1]}])
+def test_an_assignment_without_names_is_refused_with_how_to_name_it(tissue, verb, given):
+    with pytest.raises(
+        TypeError, match="assignment must be a data frame .* not .*index=cell_types"
+    ):
+        verb(tissue["table"], given)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda table, cells: nimbus.pp.silver_labels(table, TYPES, cells=cells),
+        lambda table, cells: nimbus.pp.silver_table(cells, TYPES),
+        nimbus.pp.gated_labels,
+        nimbus.pp.cell_types,
+        lambda table, cells: nimbus.pl.metrics(cells),
+        lambda table, cells: nimbus.pl.confounders(cells),
+    ],
+)
+@pytest.mark.parametrize("given", [3, np.eye(2), "cells.csv"])
+def test_what_is_no_data_frame_is_refused_as_such(tissue, verb, given):
+    with pytest.raises(TypeError, match="must be a data frame of pandas, not"):
+        verb(tissue["table"], given)
+
+
+@pytest.mark.parametrize("layer", [3, ["nimbus"], np.eye(2)])
+def test_names_that_are_no_text_are_refused_with_what_there_is(tissue, layer):
+    for verb in (nimbus.tl.call, nimbus.pp.mixture_labels, nimbus.pl.densities):
+        with pytest.raises(
+            TypeError, match="layer must be named by text, not .*there is: .*'truth'"
+        ):
+            verb(tissue["table"], layer=layer)
+
+
+def test_numbers_that_are_none_are_named(tissue):
+    table = tissue["table"]
+    for verb, argument in (
+        (nimbus.tl.call, "threshold"),
+        (nimbus.tl.evaluate, "confidence"),
+        (nimbus.pp.mixture_labels, "confidence"),
+        (nimbus.tl.calibrate, "shrinkage"),
+        (nimbus.pp.silver_report, "min_auroc"),
+    ):
+        layers = (
+            {"truth_layer": "truth"} if verb in (nimbus.tl.evaluate, nimbus.tl.calibrate) else {}
+        )
+        layers |= {} if verb is nimbus.pp.silver_report else {"layer": "truth"}
+        with pytest.raises(TypeError, match=f"{argument} must be a number, not None"):
+            verb(table, **layers, **{argument: None})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from numbers import Integral, Real
+from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 Value = TypeVar("Value")
 Held = TypeVar("Held", covariant=True)
@@ -90,9 +91,61 @@ def by_name(what: str, values: Named[Value]) -> dict[str, Value]:
     {'0': 0.3, 'CD3': 0.5}
     """
     if not isinstance(values, Named):
-        raise TypeError(f"{what} must be {{name: value}} or a series by name, not {values!r}")
+        raise TypeError(f"{what} must be {{name: value}} or a series by name, not {told(values)}")
     require_once(f"names of {what}", values.keys())
     return {str(name): value for name, value in values.items()}
+
+
+def told(given: object) -> str:
+    """A value for an error message: its type alone where it is long.
+
+    Examples
+    --------
+    >>> told(None), told("nope"), told(list(range(100)))
+    ('None', "'nope'", 'a list')
+    """
+    text = repr(given)
+    return text if len(text) <= 60 and "\n" not in text else f"a {type(given).__name__}"
+
+
+def require_text(what: str, given: object) -> None:
+    """Raise ``TypeError`` for a name that is no text.
+
+    Examples
+    --------
+    >>> require_text("key_added", None)
+    Traceback (most recent call last):
+    TypeError: key_added must be a name, as text, not None
+    """
+    if not isinstance(given, str):
+        raise TypeError(f"{what} must be a name, as text, not {told(given)}")
+
+
+def require_number(what: str, given: object) -> None:
+    """Raise ``TypeError`` for anything but one real number, also as an array without axes.
+
+    Examples
+    --------
+    >>> require_number("confidence", "0.9")
+    Traceback (most recent call last):
+    TypeError: confidence must be a number, not '0.9'
+    """
+    scalar = isinstance(given, SupportsFloat) and getattr(given, "shape", None) == ()
+    if not (isinstance(given, Real) or scalar):
+        raise TypeError(f"{what} must be a number, not {told(given)}")
+
+
+def require_whole(what: str, given: object) -> None:
+    """Raise ``TypeError`` for anything but one whole number, of Python or NumPy.
+
+    Examples
+    --------
+    >>> require_whole("n_jobs", 2.5)
+    Traceback (most recent call last):
+    TypeError: n_jobs must be a whole number, not 2.5
+    """
+    if not isinstance(given, Integral):
+        raise TypeError(f"{what} must be a whole number, not {told(given)}")
 
 
 def require_several(what: str, given: object) -> None:
@@ -114,7 +167,17 @@ def require_once(what: str, names: Iterable[object]) -> None:
 
 
 def require_known(what: str, given: Iterable[str], there: Sequence[str]) -> None:
-    """Raise ``ValueError`` for the first of `given` that is not among `there`."""
+    """Raise ``ValueError`` for the first of `given` that is not among `there`.
+
+    Raises
+    ------
+    TypeError
+        One of them is no text: ``None``, a number, a list.
+    """
     for name in given:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{what} must be named by text, not {told(name)}; there is: {listed(there)}"
+            )
         if name not in there:
             raise ValueError(unknown_name(what, name, there))

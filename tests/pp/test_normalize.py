@@ -106,7 +106,8 @@ def test_a_second_call_keeps_the_scales_of_other_channels_and_images(tmp_path):
     expected = {(i, c): first[c] for i in ("a_image", "b_image") for c in ("m0", "m1")}
     assert used(sdata) == expected | {("a_image", "m0"): second["m0"]}
     rules = sdata["table"].uns["nimbus"]["scale_rule"]
-    assert rules.index("quantile=0.9,") < rules.index("; ") < rules.index("quantile=0.5,")
+    of = "of all pixels, pooled over the images"
+    assert rules == f"quantile 0.9 {of}; quantile 0.5 {of}"
 
 
 def test_what_was_not_normalised_is_named_computed_by_the_models_rule_and_chosen_scales_stay():

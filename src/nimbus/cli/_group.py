@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from ._jsonlog import logged, opened, without_option
 from ._report import DEBUG, message_of, reported, tell
+from ._shellwords import in_shell_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,11 @@ class CommandEntry:
     about: str
 
     def load(self) -> Any:
-        """The command, with its options."""
+        """The command, with its options, which its errors name."""
         module = importlib.import_module(f"nimbus.cli.{self.name}")
         own = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         own.command(self.name)(getattr(module, self.name))
-        return typer.main.get_command(own)
+        return in_shell_words(typer.main.get_command(own))
 
     def placeholder(self) -> Any:
         """The command for the list of commands alone."""

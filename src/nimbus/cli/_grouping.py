@@ -23,7 +23,6 @@ from ._columns import columns, number
 from ._measure import export
 from ._newfile import require_file
 from ._opened import claimed_if_store, opened, save_keys
-from ._options import in_shell_words
 from ._outputs import TABLE_KINDS
 from ._whole import written_whole
 
@@ -160,11 +159,8 @@ def _run(
     table_key, prefix = run.wanted["table_key"], run.wanted["key_added"]
     with claimed_if_store(run.store):
         data = opened(run.store)
-        try:
-            _require_names(data, keys, run.wanted)
-            verb(data, **run.wanted)
-        except ValueError as error:
-            raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
+        _require_names(data, keys, run.wanted)
+        verb(data, **run.wanted)
         save_keys(run.store, data, keys, table_key=table_key)
     table = table_of(data, table_key)
     written = [f"wrote {run.store}"]

@@ -18,7 +18,6 @@ import nimbus
 from ._columns import columns, number
 from ._newfile import require_file
 from ._opened import opened
-from ._options import in_shell_words
 from ._whole import written_whole
 
 TABLE_KINDS = (".csv", ".parquet")
@@ -66,10 +65,7 @@ def evaluate_all(run: Evaluation) -> str:
     """Evaluate, write what was asked for, and show the measures as text."""
     _check_outputs(run)
     data = opened(run.store)
-    try:
-        table = nimbus.tl.evaluate(data, **run.wanted)
-    except ValueError as error:
-        raise ValueError(in_shell_words(str(error), list(run.wanted))) from error
+    table = nimbus.tl.evaluate(data, **run.wanted)
     text = [as_text(table, n_keys=len(run.wanted["by"]), layer=run.wanted["layer"])]
     written = [f"wrote {path}" for path in (run.out, run.figure) if path is not None]
     if run.out is not None:

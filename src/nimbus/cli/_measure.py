@@ -20,7 +20,6 @@ from nimbus.engine.resume import ResumeError
 from nimbus.engine.spare import share_a_heap
 from nimbus.io.stores import open_store
 
-from ._options import in_shell_words
 from ._outputs import Outputs
 from ._resume import open_folder
 from ._summary import scored_by_run, summary
@@ -61,8 +60,6 @@ def score_all(run: Run) -> str:
         raise ValueError(
             f"{told}; give the options of that run to go on with it, or --no-resume to drop it"
         ) from error
-    except ValueError as error:
-        raise ValueError(in_shell_words(str(error), [*run.wanted, "pattern"])) from error
     table = table_of(sdata, run.wanted["table_key"])
     layer = run.wanted["key_added"]
     scored = scored_by_run(

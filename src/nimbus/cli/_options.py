@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,27 +66,6 @@ def layer_or_x(given: str) -> str | None:
 def show_progress(wanted: bool | None) -> bool:
     """As wanted; otherwise only where a person watches."""
     return sys.stderr.isatty() if wanted is None else wanted
-
-
-def in_shell_words(message: str, arguments: Sequence[str]) -> str:
-    """A message that names arguments of a verb, with the names of the options instead.
-
-    Examples
-    --------
-    >>> in_shell_words("pass pixel_size= in um, or nan='zero'", ["pixel_size", "nan"])
-    "pass --pixel-size in um, or --nan 'zero'"
-    >>> in_shell_words("give another key_added=, or tta=True", ["key_added", "tta"])
-    'give another --key-added, or --tta'
-    """
-    words = "|".join(re.escape(name) for name in arguments)
-    return re.sub(rf"\b({words})=(True\b)?(?=(.?))", _as_option, message)
-
-
-def _as_option(found: re.Match[str]) -> str:
-    """``tta=True`` is a flag, ``nan='zero'`` an option with its value."""
-    option = "--" + found[1].replace("_", "-")
-    has_value = found[2] is None and found[3].strip(" ,;.:)")
-    return f"{option} " if has_value else option
 
 
 def _from_json(option: str, path: Path) -> dict[str, Any]:

@@ -17,14 +17,6 @@ from nimbus.gui.labelling.opening import open_review
 from nimbus.gui.opening import Request, open_desk
 from nimbus.gui.saving import Status
 
-from ._options import in_shell_words
-
-ARGUMENTS = (
-    *("annotator", "markers", "order", "second", "layer"),
-    *("key_added", "table_key", "image_key", "region_key"),
-)
-"""Of the pages, which errors name; the options are called as they are."""
-
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -55,10 +47,7 @@ def review_request(given: Mapping[str, Any]) -> ReviewRequest:
 def serve(plan: Plan, *, tell: Callable[[str], None]) -> None:
     """Serve the page; ends when it is interrupted, with all that was done in the table."""
     server = _late.server
-    try:
-        build, finish = _labels(plan, plan.review) if plan.review else _metaclusters(plan)
-    except ValueError as error:
-        raise ValueError(in_shell_words(str(error), ARGUMENTS)) from error
+    build, finish = _labels(plan, plan.review) if plan.review else _metaclusters(plan)
     served = server.make_server(
         build,
         server.Address(plan.host, plan.port, plan.token, plan.origins),

@@ -9,7 +9,7 @@ import typer
 
 from . import _late
 from ._flags import option
-from ._options import in_shell_words, names, show_progress
+from ._options import names, show_progress
 
 _DATA, _HOW = "What is learned from", "How"
 
@@ -78,10 +78,5 @@ def finetune(
         "pixel_size": pixel_size,
     }
     settings = {"n_steps": steps, "learning_rate": learning_rate, "seed": seed}
-    try:
-        made = _late.tuning.finetuned(
-            store, out, labels or [], wanted, settings, overwrite=overwrite
-        )
-    except ValueError as error:
-        raise ValueError(in_shell_words(str(error), list(wanted))) from error
+    made = _late.tuning.finetuned(store, out, labels or [], wanted, settings, overwrite=overwrite)
     typer.echo(made)

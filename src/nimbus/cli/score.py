@@ -31,7 +31,9 @@ def score(
     images: Annotated[
         Path | None, option(_INPUT, "Folder of images, instead of a store: see Examples.")
     ] = None,
-    labels: Annotated[Path | None, option(_INPUT, "Folder of label TIFFs (cell masks).")] = None,
+    labels: Annotated[
+        Path | None, option(_INPUT, "Folder of cell masks: label TIFFs, PNGs or .npy.")
+    ] = None,
     out: Annotated[
         Path | None, option(_INPUT, "Store to write, with images, labels and table.")
     ] = None,
@@ -39,7 +41,7 @@ def score(
         str | None,
         option(
             _INPUT,
-            "How files of --labels are called; {fov} is the name of the field.",
+            "How files of --labels are called, e.g. {fov}_cp_masks.png; {fov} is the field.",
             show_default="{fov}_whole_cell.tiff",
         ),
     ] = None,

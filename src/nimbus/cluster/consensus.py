@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
+from nimbus._check import require_whole
 from nimbus._types import AnyArray, BoolArray, FloatArray, IntArray
 
 from .linkage import METHODS, LinkageMethod, cut_tree
@@ -199,6 +200,7 @@ def _checked(
             f"{n_nodes} nodes hold a cell; metaclusters need at least 2 "
             "(with n_metaclusters=None nimbus.tl.cluster finds nodes alone)"
         )
+    require_whole("n_metaclusters", n_metaclusters)
     if not 1 <= n_metaclusters <= n_nodes:
         raise ValueError(
             f"n_metaclusters={n_metaclusters}, but {n_nodes} nodes hold a cell; choose a number "

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from nimbus._check import require_whole
 from nimbus._progress import with_progress
 from nimbus._types import BoolArray, IntArray
 
@@ -188,6 +189,7 @@ def default_threads(n_jobs: int | None) -> int:
     """
     if n_jobs is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _count()
+    require_whole("n_jobs", n_jobs)
     if n_jobs < 1:
         raise ValueError(f"n_jobs must be at least 1, not {n_jobs}")
     return n_jobs

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nimbus._check import listed, one_or_more, require_known, unknown_name
+from nimbus._check import listed, one_or_more, require_known, told, unknown_name
 
 POSITIVE, NEGATIVE, UNDEFINED = 1, 0, -1
 """Labels of a cell for a marker."""
@@ -205,12 +205,24 @@ Assignment: TypeAlias = AssignmentMatrix | pd.DataFrame | str | Path
 
 
 def read_assignment(given: Assignment) -> AssignmentMatrix:
-    """The matrix as it is, of a data frame, or of a CSV file."""
+    """The matrix as it is, of a data frame, or of a CSV file.
+
+    Raises
+    ------
+    TypeError
+        It is none of these: an array has no names.
+    """
     if isinstance(given, AssignmentMatrix):
         return given
     if isinstance(given, pd.DataFrame):
         return AssignmentMatrix.from_frame(given)
-    return AssignmentMatrix.from_csv(given)
+    if isinstance(given, str | Path):
+        return AssignmentMatrix.from_csv(given)
+    raise TypeError(
+        "the assignment must be a data frame with cell types as rows and markers as columns, the "
+        f"path of a CSV file, or an AssignmentMatrix, not {told(given)}; of an array make "
+        "pandas.DataFrame(array, index=cell_types, columns=markers)"
+    )
 
 
 def _places(there: Sequence[str], wanted: Sequence[str]) -> NDArray[np.intp]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nimbus._check import listed, unknown_name
+from nimbus._check import listed, told, unknown_name
 
 Likely = Literal["undetermined", "decided"]
 """How "likely positive" and "likely negative" count: like undetermined, or like the sure ones."""
@@ -53,6 +54,20 @@ def as_judgement(name: str, classes: Classes = None) -> str | None:
     plain = " ".join(text.casefold().replace("_", " ").replace("-", " -").split())
     plain = CODES.get(plain.removesuffix(".0"), plain)
     return plain if plain in JUDGEMENTS else None
+
+
+def require_frame(what: str, given: object) -> None:
+    """Raise ``TypeError`` for anything but a data frame.
+
+    Examples
+    --------
+    >>> require_frame("cells", {"fov": ["a"]})
+    Traceback (most recent call last):
+    TypeError: cells must be a data frame of pandas, not {'fov': ['a']}
+    """
+    if not isinstance(given, pd.DataFrame):
+        of_file = "; of a file: pandas.read_csv(path)" if isinstance(given, str | Path) else ""
+        raise TypeError(f"{what} must be a data frame of pandas, not {told(given)}{of_file}")
 
 
 def check_classes(classes: Classes) -> None:

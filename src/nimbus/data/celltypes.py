@@ -7,7 +7,7 @@ import pandas as pd
 
 from nimbus._check import listed
 
-from .annotations import FOV, INSTANCE, whole_ids
+from .annotations import FOV, INSTANCE, require_frame, whole_ids
 
 CELL_TYPE, COLOR = "cell_type", "color"
 
@@ -30,6 +30,7 @@ def checked_types(frame: pd.DataFrame) -> pd.DataFrame:
       fov  instance_id cell_type
     0   a            2         T
     """
+    require_frame("a table of cell types", frame)
     wanted = [FOV, INSTANCE, CELL_TYPE]
     missing = [name for name in wanted if name not in frame]
     if missing:

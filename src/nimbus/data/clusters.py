@@ -10,7 +10,7 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import listed
+from nimbus._check import listed, require_text
 from nimbus._keys import Suffix
 from nimbus._types import FloatArray
 from nimbus.cluster.clustermap import ClusterMap
@@ -40,6 +40,7 @@ def record_of(table: AnnData, key: str) -> MutableMapping[str, Any]:
     ValueError
         There is none of that key.
     """
+    require_text("the key of a clustering", key)
     name = key + Suffix.CLUSTER
     if name not in table.uns or "node_means" not in table.uns[name]:
         found = [

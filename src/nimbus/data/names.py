@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from anndata import AnnData
 from spatialdata import SpatialData, sanitize_name
 
+from nimbus._check import require_text
+
 from .tables import find_table, table_of
 
 
@@ -40,7 +42,7 @@ def require_name(name: str, there: Iterable[str], *, what: str) -> None:
         )
 
 
-def table_for_key(data: AnnData | SpatialData, table_key: str, key_added: str | None) -> AnnData:
+def table_for_key(data: AnnData | SpatialData, table_key: str, key_added: str) -> AnnData:
     """The table, for a verb that adds to it what is called by `key_added`.
 
     Raises
@@ -56,8 +58,7 @@ def table_for_key(data: AnnData | SpatialData, table_key: str, key_added: str | 
     (0, 0)
     """
     table = table_of(data, table_key)
-    if key_added is None:
-        return table
+    require_text("key_added", key_added)
     if isinstance(data, SpatialData):
         require_name(key_added, (), what=f"key_added={key_added!r}")
     elif "/" in key_added:

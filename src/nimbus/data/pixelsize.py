@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spatialdata import SpatialData
 from spatialdata.transformations import get_transformation
 
+from nimbus._check import require_number
 from nimbus._keys import MICROMETER, Attrs
 
 from .elements import affine_to
@@ -52,6 +53,8 @@ def pixel_size_um(sdata: SpatialData, image_key: str, system: str, given: float 
     ValueError
         It is unknown, not between 0.001 and 100, or differs between x and y or between systems.
     """
+    if given is not None:
+        require_number("pixel_size", given)
     size = known_pixel_size_um(sdata, image_key, system) if given is None else float(given)
     if size is None:
         raise ValueError(_unknown_size(sdata, image_key, system))

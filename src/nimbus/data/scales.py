@@ -48,6 +48,10 @@ class Scales:
     pooled: bool
     chosen: bool = False
 
+    def told(self) -> str:
+        """Where they come from, in words."""
+        return str(self.rule) if self.pooled else f"{self.rule} of each batch"
+
 
 @dataclass(frozen=True, slots=True)
 class UsedScales:
@@ -58,7 +62,7 @@ class UsedScales:
     table
         Scale by image and channel.
     origins
-        ``"given"``, or the rules they came from, as text.
+        ``"given"``, or the rules they came from, in words.
     """
 
     table: ScaleTable
@@ -120,7 +124,7 @@ def used_scales(passes: Sequence[Scales], images: Mapping[str, Sequence[str]]) -
         for channel, scale in own.items()
     }
     table = {image: {c: merged[image, c] for c in names} for image, names in images.items()}
-    return UsedScales(table, tuple(dict.fromkeys(repr(one.rule) for one in passes)))
+    return UsedScales(table, tuple(dict.fromkeys(one.told() for one in passes)))
 
 
 def given_scales(

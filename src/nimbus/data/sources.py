@@ -146,5 +146,9 @@ def _pixel_size(request: Request, image_key: str) -> float | None:
     if not isinstance(request.pixel_size, Named):
         return request.pixel_size
     sizes = by_name("pixel_size", request.pixel_size)
-    require_known("pixel_size of image", [image_key], list(sizes))
+    if image_key not in sizes:
+        raise ValueError(
+            f"pixel_size= has no entry for image {image_key!r}, only for {listed(sizes)}; it goes "
+            f"by the names of images, not of labels: {{{image_key!r}: ...}}"
+        )
     return sizes[image_key]

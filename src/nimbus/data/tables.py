@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spatialdata import SpatialData
 from spatialdata.models import TableModel, get_table_keys
 
-from nimbus._check import listed, one_or_more, require_known
+from nimbus._check import listed, one_or_more, require_known, require_text
 from nimbus._keys import Obs
 
 
@@ -25,6 +25,7 @@ def find_table(sdata: SpatialData, table_key: str) -> AnnData | None:
     ValueError
         It does not annotate labels.
     """
+    require_text("table_key", table_key)
     table = sdata.tables.get(table_key)
     if table is None or table.n_obs == 0:
         return None

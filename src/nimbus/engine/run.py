@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
 
+from nimbus._check import require_whole
+
 from .clusters import on_cluster
 
 Item = TypeVar("Item")
@@ -26,6 +28,7 @@ def default_jobs(n_jobs: int | None) -> int:
     """
     if n_jobs is None:
         return min(4, os.cpu_count() or 1)
+    require_whole("n_jobs", n_jobs)
     if n_jobs < 1:
         raise ValueError(f"n_jobs must be at least 1, not {n_jobs}")
     return n_jobs

@@ -32,7 +32,8 @@ class Codec:
 
 # Bounds follow from the formats. Deflate: 258 bytes for 2 bits. LZW: a code of 12 bits stands for
 # at most 3,838 bytes. PackBits: 128 bytes for 2. Zstandard: a run block of 128 KiB takes 4 bytes.
-_DEFLATE = Codec("deflate", 1040)
+DEFLATE_RATIO = 1040
+_DEFLATE = Codec("deflate", DEFLATE_RATIO)
 _JPEG2000 = Codec("JPEG 2000", None)
 _CODECS: dict[int, Codec] = {
     COMPRESSION.NONE: Codec("none", 1),

@@ -55,11 +55,11 @@ def read_fovs(
     image_dir
         Folder of the images.
     labels_dir
-        Folder of the label TIFFs: cell ids as integers, 0 is background, or colours as QuPath
-        writes them; ``None`` for images alone.
+        Folder of the cell masks, as TIFF, PNG of 8 or 16 bits or ``.npy``: cell ids as integers,
+        0 is background; of a TIFF also colours as QuPath writes them. ``None`` for images alone.
     pattern
         How label files are called; ``{fov}`` stands for the name of the field. May lead through
-        a folder, as ``"{fov}/cells.tif"``.
+        a folder, as ``"{fov}/cells.tif"``. Cellpose's are ``"{fov}_cp_masks.png"``.
     pixel_size
         Side of a pixel in micrometres, for all fields, instead of what the files say. Where
         neither says, the field has no unit, and verbs that need one ask.

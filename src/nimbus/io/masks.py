@@ -1,4 +1,4 @@
-"""Label images: cell ids in integer TIFFs, OME-TIFFs and QuPath's coloured masks."""
+"""Label images: cell ids in TIFF, OME-TIFF, QuPath's coloured masks, PNG and ``.npy``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from nimbus._types import IntArray
 
 from ._stack import ImageStack
 from .errors import read_error
+from .label_arrays import read_npy, read_png
 from .plain_tiff import read_tiff
 
 MAX_ID = 2**31 - 1
 
+_PLAIN = {".png": read_png, ".npy": read_npy}
+"""Reader by ending; all others are TIFFs."""
+
 
 def read_labels(path: Path) -> da.Array:
-    """Cell ids of a label TIFF, axes ``(y, x)``, lazy; 0 is background.
+    """Cell ids of a label image, axes ``(y, x)``, lazy; 0 is background.
 
-    Accepted are integers of any width, and 8-bit colours as QuPath writes them: the id is
+    Accepted are integers of any width in a TIFF or a ``.npy``, grey values of 8 or 16 bits in a
+    ``.png``, and in a TIFF 8-bit colours as QuPath writes them: the id is
     ``red * 256**2 + green * 256 + blue``, and an alpha sample is passed over. ``uint8`` and
     ``uint16`` stay what they are, wider types become ``int32``.
 
     Parameters
     ----------
     path
-        The file; also as OME-TIFF.
+        The file, of a kind that its ending tells; a TIFF also as OME-TIFF.
 
     Raises
     ------
@@ -37,6 +42,16 @@ def read_labels(path: Path) -> da.Array:
         Several planes or values that are no integers; when computed, negative ids and ids above
         2**31 - 1.
     """
+    plain = _PLAIN.get(path.suffix.lower())
+    if plain is None:
+        return _read_tiff(path)
+    plane = plain(path)
+    _check_type(plane.dtype, path)
+    return _as_ids(plane, path)
+
+
+def _read_tiff(path: Path) -> da.Array:
+    """Cell ids of a TIFF."""
     stack = read_tiff(path)
     n_planes, dtype = stack.array.shape[0], stack.array.dtype
     if n_planes in (3, 4) and _one_page(stack) and dtype == np.uint8:
@@ -50,10 +65,15 @@ def read_labels(path: Path) -> da.Array:
             "of integers, or 8-bit RGB as QuPath exports it",
         )
     _check_type(stack.planes[0].page.dtype if stack.planes else dtype, path)
-    plane: da.Array = stack.array[0]
-    if dtype not in (np.uint8, np.uint16):
-        plane = da.map_blocks(partial(_checked_ids, path=str(path)), plane, dtype=np.int32)
-    return plane
+    return _as_ids(stack.array[0], path)
+
+
+def _as_ids(plane: da.Array, path: Path) -> da.Array:
+    """``uint8`` and ``uint16`` as they are, others as ``int32``, checked when they are computed."""
+    if plane.dtype in (np.uint8, np.uint16):
+        return plane
+    ids: da.Array = da.map_blocks(partial(_checked_ids, path=str(path)), plane, dtype=np.int32)
+    return ids
 
 
 def ids_of_colours(colours: NDArray[np.uint8]) -> NDArray[np.int32]:

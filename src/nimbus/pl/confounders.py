@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nimbus._check import listed
 from nimbus._keys import ALL_MARKERS
+from nimbus.data.annotations import require_frame
 
 from ._show import UNDEFINED, AxesGiven, finish, flat_axes
 
@@ -108,6 +109,7 @@ def confounders(
 
 
 def _require_confounders(table: pd.DataFrame) -> None:
+    require_frame("confounders", table)
     columns = [str(name) for name in table.columns]
     needed = {"marker", "covariate", "mutual_information", "null_high", "explained", *_QUARTERS}
     if needed - set(columns) or ALL_MARKERS not in set(table["marker"]):

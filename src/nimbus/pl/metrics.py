@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nimbus._check import listed, one_or_more, require_known
 from nimbus._keys import MACRO_AVERAGE
+from nimbus.data.annotations import require_frame
 
 from ._show import AxesGiven, finish, flat_axes
 
@@ -111,6 +112,7 @@ def metrics(
 
 
 def _require_metrics(metrics: pd.DataFrame, measures: Sequence[str]) -> None:
+    require_frame("metrics", metrics)
     columns = [str(name) for name in metrics.columns]
     if FIRST_COUNT not in columns or not len(metrics):
         raise ValueError(

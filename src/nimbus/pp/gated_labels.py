@@ -12,7 +12,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import listed, require_known
 from nimbus._keys import Layers, Obs
-from nimbus.data.annotations import Likely, as_judgement, labels_of, whole_ids
+from nimbus.data.annotations import Likely, as_judgement, labels_of, require_frame, whole_ids
 from nimbus.data.cellrows import cell_rows
 from nimbus.data.names import table_for_key
 
@@ -78,6 +78,7 @@ def gated_labels(
     """
     table = table_for_key(adata, table_key, key_added)
     markers = marker_names(table)
+    require_frame("cells", cells)
     columns = [str(name) for name in cells.columns]
     require_known("column of cells", [fov_key, instance_key], columns)
     named = {name: f"{name}{suffix}" for name in markers if f"{name}{suffix}" in columns}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import require_known, require_whole, told
 from nimbus._keys import Layers, Obs
 from nimbus.data.annotations import (
     ANNOTATIONS,
@@ -109,6 +109,8 @@ def gold_labels(
     table = table_for_key(adata, table_key, key_added)
     markers = marker_names(table)
     by_name = _by_name(annotations)
+    if min_annotators is not None:
+        require_whole("min_annotators", min_annotators)
     if min_annotators is not None and not 1 <= min_annotators <= len(by_name):
         raise ValueError(
             f"min_annotators={min_annotators}, but there are annotations of {len(by_name)}"
@@ -197,18 +199,18 @@ def gold_agreement(annotations: Annotations, *, likely: Likely = "undetermined")
 
 def _by_name(annotations: Annotations) -> dict[str, pd.DataFrame]:
     """Clean annotations of each annotator."""
-    if isinstance(annotations, pd.DataFrame | str | Path):
-        annotations = [annotations]
-    if not isinstance(annotations, Mapping):
-        annotations = {f"{UNNAMED}{k}": frame for k, frame in enumerate(annotations, start=1)}
-    if not annotations:
+    single = isinstance(annotations, pd.DataFrame | str | Path)
+    each: Any = [annotations] if single or not isinstance(annotations, Iterable) else annotations
+    if not isinstance(each, Mapping):
+        each = {f"{UNNAMED}{k}": frame for k, frame in enumerate(each, start=1)}
+    if not each:
         raise ValueError("there are no annotations: the list is empty")
     clean = {}
-    for name, frame in annotations.items():
+    for name, frame in each.items():
         if not isinstance(frame, pd.DataFrame):
             raise TypeError(
-                f"annotations are data frames, not {frame!r}; nimbus.io.read_gold reads a .csv, "
-                "nimbus.io.read_qupath a folder of .geojson"
+                f"annotations are data frames, not {told(frame)}; nimbus.io.read_gold reads a "
+                ".csv, nimbus.io.read_qupath a folder of .geojson"
             )
         try:
             clean[str(name)] = checked_annotations(frame)

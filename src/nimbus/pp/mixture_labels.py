@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._check import listed, require_known
+from nimbus._check import listed, require_known, require_number
 from nimbus._keys import Layers
 from nimbus._types import FloatArray, IntArray
 from nimbus.core.mixture import fit_mixture
@@ -95,6 +95,8 @@ def mixture_labels(
     array([ 0,  1, -1], dtype=int8)
     """
     table = table_for_key(adata, table_key, key_added)
+    require_number("confidence", confidence)
+    require_number("min_separation", min_separation)
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence is a probability from 0.5 to below 1, not {confidence}")
     there, chosen = marker_names(table), chosen_markers(table, markers)

@@ -14,7 +14,7 @@ from spatialdata import SpatialData
 from nimbus._check import listed, one_or_more, require_known, unknown_name
 from nimbus._keys import Layers, Obs
 from nimbus.core.assignment import Assignment, AssignmentMatrix, read_assignment
-from nimbus.data.annotations import INSTANCE, LABEL, MARKER, whole_ids
+from nimbus.data.annotations import INSTANCE, LABEL, MARKER, require_frame, whole_ids
 from nimbus.data.cellrows import cell_rows
 from nimbus.data.names import table_for_key
 from nimbus.data.tables import column_of
@@ -148,6 +148,7 @@ def silver_table(
     1   a            3   CD20      1
     2   a        70000    CD3      1
     """
+    require_frame("cells", cells)
     columns = [str(name) for name in cells.columns]
     require_known("column of the cell table", [fov_key, instance_key, cell_type_key], columns)
     matrix = read_assignment(assignment)
@@ -204,6 +205,7 @@ def _types_by_cell(
 ) -> pd.Series:
     """Type of each row of the table, from a cell table."""
     fov_key, instance_key, cell_type_key = keys
+    require_frame("cells", cells)
     require_known("column of cells", keys, [str(name) for name in cells.columns])
     there = cell_rows(data, table, fov_key=fov_key, instance_key=instance_key)
     ids = whole_ids(cells[instance_key], what=f"column {instance_key!r} of cells")

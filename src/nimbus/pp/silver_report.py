@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
+from nimbus._check import require_number
 from nimbus._keys import Layers
 from nimbus._types import AnyArray, FloatArray
 from nimbus.data.tables import table_of
@@ -81,6 +82,9 @@ def silver_report(
     0  0.625             0.5  labels do not follow...
     """
     table = table_of(adata, table_key)
+    limits = {"min_auroc": min_auroc, "max_without_signal": max_without_signal}
+    for what, limit in {**limits, "min_cells": min_cells}.items():
+        require_number(what, limit)
     names = chosen_markers(table, markers)
     labels = values_of(table, layer, names)
     values = values_of(table, reference, names).astype(np.float64)

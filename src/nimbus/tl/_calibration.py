@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nimbus._check import require_number, require_whole
 from nimbus._keys import ALL_MARKERS
 from nimbus._types import BoolArray, FloatArray
 from nimbus.metrics.calibration import (
@@ -50,9 +51,12 @@ class CalibrationSettings:
 
         Raises
         ------
+        TypeError
+            One is no number.
         ValueError
             One is outside its range, or two exclude each other.
         """
+        self._require_numbers()
         if self.method not in get_args(Method):
             raise ValueError(f"method={self.method!r} is not one of {get_args(Method)}")
         if self.precision is not None and self.recall is not None:
@@ -68,6 +72,13 @@ class CalibrationSettings:
         if self.n_folds < 2:
             raise ValueError(f"n_folds={self.n_folds!r} is below 2: nothing would be held out")
         return self
+
+    def _require_numbers(self) -> None:
+        for name in ("precision", "recall", "certainty", "shrinkage"):
+            value = getattr(self, name)
+            if value is not None or name in ("certainty", "shrinkage"):
+                require_number(name, value)
+        require_whole("n_folds", self.n_folds)
 
     def aim(self) -> str:
         """What the thresholds were chosen for."""

@@ -12,7 +12,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from spatialdata.models import TableModel
 
-from nimbus._check import listed
+from nimbus._check import listed, require_text
 from nimbus._keys import Layers, Suffix
 from nimbus.core.scales import ScaleTable
 from nimbus.data.cellvalues import RegionRows, aligned, new_table
@@ -123,6 +123,7 @@ def score_keys(key_added: str, *, uncertainty: bool) -> dict[str, list[str]]:
     ValueError
         They are those of mean intensities, or of SpatialData.
     """
+    require_text("key_added", key_added)
     if key_added in (Layers.INTEGRATED, TableModel.ATTRS_KEY):
         raise ValueError(
             f"key_added={key_added!r}: scores would replace what the table holds under that name; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from nimbus._check import require_whole
 from nimbus.engine.predict import Aggregate, ScorePlan
 from nimbus.engine.predictors import DescribedModel, Model, PredictorSpec
 from nimbus.model import ModelCard
@@ -45,6 +46,9 @@ class Settings:
             )
         if self.uncertainty and not self.tta:
             raise ValueError("uncertainty=True is the spread over the views and needs tta=True")
+        for name in ("tile_size", "batch_size"):
+            if (count := getattr(self, name)) is not None:
+                require_whole(name, count)
         if self.tile_size is not None and self.tile_size < 1:
             raise ValueError(f"tile_size must be at least 1 network pixel, not {self.tile_size}")
         if self.batch_size is not None and self.batch_size < 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from nimbus._check import listed
+from nimbus._check import by_name, listed
 from nimbus._optional import required_module
 from nimbus._types import BoolArray, FloatArray
 from nimbus.cluster.assign import Assign, NumpyAssign
@@ -89,7 +89,7 @@ def choose_solver(
     ValueError
         An unknown solver, option or device.
     """
-    given = dict(options or {})
+    given = by_name("solver_options", options or {})
     if solver not in get_args(Solver):
         raise ValueError(f"solver {solver!r} is not known; there is: {listed(get_args(Solver))}")
     if solver == "batch":

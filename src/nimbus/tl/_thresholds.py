@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import by_name, listed, require_known
+from nimbus._check import by_name, listed, require_known, require_number
 from nimbus._keys import Suffix
 from nimbus.data.tables import column_of
 
@@ -48,6 +48,7 @@ def thresholds_of(table: AnnData, threshold: Threshold, layer: str) -> NDArray[n
             f"threshold={threshold!r} does not say which marker each number is of; give one "
             "number, or {marker: number}"
         )
+    require_number("threshold", threshold)
     return np.full(len(markers), threshold, dtype=np.float64)
 
 

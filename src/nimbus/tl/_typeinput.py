@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,16 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from nimbus._check import by_name, listed, one_or_more, require_known, require_once, unknown_name
+from nimbus._check import (
+    by_name,
+    listed,
+    one_or_more,
+    require_known,
+    require_number,
+    require_once,
+    told,
+    unknown_name,
+)
 from nimbus._types import IntArray
 from nimbus.cluster.annotating import Look, ScoreSurvey
 from nimbus.cluster.rows import gather
@@ -180,12 +190,13 @@ def require_settings(confidence: float, noise: Noise, priors: Priors) -> None:
     ValueError
         One is out of its range.
     """
+    require_number("confidence", confidence)
     if not 0 < confidence <= 1:
         raise ValueError(f"confidence is a probability above 0, up to 1, not {confidence}")
     if isinstance(noise, str):
         require_known("noise", [noise], ["estimated"])
-    elif not 0 < noise < 0.5:
-        raise ValueError(f'noise is "estimated", or above 0 and below 0.5, not {noise}')
+    elif not (isinstance(noise, Real) and 0 < noise < 0.5):
+        raise ValueError(f'noise is "estimated", or above 0 and below 0.5, not {told(noise)}')
     if isinstance(priors, str):
         require_known("prior", [priors], ["uniform", "estimated"])
 

@@ -11,6 +11,7 @@ import numpy as np
 from anndata import AnnData
 from spatialdata import SpatialData
 
+from nimbus._check import require_whole, told
 from nimbus._keys import Layers, Suffix
 from nimbus._types import BoolArray, IntArray
 from nimbus.cluster.assign import NO_NODE, Assignment, assign_nodes
@@ -250,6 +251,14 @@ def _require_possible(
     restrict_to: tuple[str, str | Sequence[str]] | None,
     key_added: str,
 ) -> None:
+    for what, count in (("n_metaclusters", n_metaclusters), ("max_train_cells", max_train_cells)):
+        if count is not None:
+            require_whole(what, count)
+    if restrict_to is not None and not (isinstance(restrict_to, tuple | list) and restrict_to[1:]):
+        raise TypeError(
+            "restrict_to must be a column of obs and its groups, as in ('nimbus_metacluster', "
+            f"['3', '7']), not {told(restrict_to)}"
+        )
     if n_metaclusters is not None and not 1 <= n_metaclusters <= grid.n_nodes:
         raise ValueError(
             f"n_metaclusters={n_metaclusters} must be from 1 to the {grid.n_nodes} nodes of "

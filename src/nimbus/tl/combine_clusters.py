@@ -14,7 +14,7 @@ from nimbus._keys import Suffix
 from nimbus.cluster.palette import distinct_colors
 from nimbus.data.clusters import record_of
 from nimbus.data.names import table_for_key
-from nimbus.data.tables import column_of
+from nimbus.data.tables import column_of, table_of
 
 
 def combine_clusters(
@@ -67,7 +67,11 @@ def combine_clusters(
     >>> table.obs["t_combined"].value_counts().to_dict()
     {'B': 20, 'T,0': 20, 'T,1': 20}
     """
-    table = table_for_key(adata, table_key, key_added)
+    table = (
+        table_of(adata, table_key)
+        if key_added is None
+        else table_for_key(adata, table_key, key_added)
+    )
     column, groups = _restricted_by(table, key)
     own = key + Suffix.METACLUSTER
     if own not in table.obs:

@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._check import one_or_more
+from nimbus._check import one_or_more, require_number, require_whole
 from nimbus._keys import Layers
 from nimbus._types import FloatArray
 from nimbus.data.tables import obs_of, table_of
@@ -150,6 +150,8 @@ def _weights(judged: JudgedTable, n_boot: int, rng: np.random.Generator) -> Floa
 
 
 def _require_numbers(n_boot: int, confidence: float) -> None:
+    require_whole("n_boot", n_boot)
+    require_number("confidence", confidence)
     if n_boot < 0:
         raise ValueError(f"n_boot is a number of resamples, at least 0, not {n_boot}")
     if not 0 < confidence < 1:

@@ -9,7 +9,7 @@ from typing import Any
 from anndata import AnnData
 from spatialdata import SpatialData
 
-from nimbus._check import require_known
+from nimbus._check import by_name, require_known
 from nimbus._keys import Layers
 from nimbus.data.clusters import nodes_of, record_of
 from nimbus.data.tables import table_of
@@ -107,6 +107,7 @@ def _settings(
 ) -> ConsensusSettings:
     settings = ConsensusSettings(n_metaclusters, random_state=random_state)
     fields = ("n_resamples", "share", "linkage", "zscore_cap", "weighted")
+    options = by_name("options", options)
     require_known("option", options, fields)
     if preset is not None:
         require_known("preset", [preset], list(PRESETS))

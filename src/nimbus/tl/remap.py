@@ -13,7 +13,7 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from spatialdata import SpatialData
 
-from nimbus._check import listed
+from nimbus._check import Named, listed, told
 from nimbus._keys import Layers, Suffix
 from nimbus._types import IntArray
 from nimbus.cluster.clustermap import ClusterMap
@@ -147,8 +147,12 @@ def _mapped(clusters: ClusterMap, mapping: Mapped | None, counts: IntArray) -> C
             read = read_map(mapping, n_nodes=counts.size)
             if Path(mapping).suffix.lower() == ".json":
                 return read
+        case _ if not isinstance(mapping, Named):
+            raise TypeError(
+                f"mapping must be {{metacluster: name}}, a table or its file, not {told(mapping)}"
+            )
         case _:
-            names = dict(mapping)
+            names = dict(mapping.items())
             return clusters.renamed(names) if names else clusters
     return clusters.assign(_without_empty(read, counts))
 

@@ -11,7 +11,7 @@ from nimbus.gui.viewport import Picture, Viewport
 
 from .crop import Crop, Lines
 
-CROP_SIDE, FIELD_SIDE = 606, 346
+CROP_SIDE, FIELD_SIDE = 606, 296
 """Pixels of the frames."""
 
 OWN, OTHERS = "#ffd43b", "#5fd3e6"

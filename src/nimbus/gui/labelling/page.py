@@ -13,6 +13,7 @@ from nimbus.gui.controls import html
 from nimbus.gui.heading import Heading
 from nimbus.gui.notice import Notice
 from nimbus.gui.sheets import card, sheet, top_bar
+from nimbus.gui.style import WRAPPED
 from nimbus.gui.ticks import Ticks
 from nimbus.gui.window import present
 
@@ -123,7 +124,10 @@ def build(desk: Desk, look: Look) -> Any:
 
 
 def _layout(page: Page) -> Any:
-    return sheet(top_bar(page.heading.root), pn.Row(_cell(page), _side(page), margin=0))
+    return sheet(
+        top_bar(page.heading.root),
+        pn.Row(_cell(page), _side(page), margin=0, stylesheets=[WRAPPED]),
+    )
 
 
 def _cell(page: Page) -> Any:
@@ -149,5 +153,5 @@ def _side(page: Page) -> Any:
         page.progress,
         pn.Row(own.goal, pn.Column(own.score, align="end", margin=0), margin=0),
         page.agreement,
-        width=380,
+        width=330,
     )
