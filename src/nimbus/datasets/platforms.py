@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def draw_effects(platform: Platform, rng: np.random.Generator) -> Effects:
     chance = _Chance(rng)
     photons = chance.log(platform.log_photons)
     part = chance.log(BACKGROUND)
-    apart = _Chance(np.random.Generator(rng.bit_generator.jumped()))  # changes no other draw
+    apart = _Chance(_far_ahead(rng))
     usual = Effects(
         psf_um=chance.even(platform.psf_um),
         spillover=chance.log((0.01, 0.35)),
@@ -186,6 +186,12 @@ def _autofluorescence(platform: Platform, chance: _Chance) -> dict[str, float]:
         "elastin": glow * chance.sometimes(0.15, (0.05, 1.0)),
         "debris": chance.sometimes(0.06, (2, 20)),
     }
+
+
+def _far_ahead(rng: np.random.Generator) -> np.random.Generator:
+    """A part of the stream that nothing else reaches, so that draws of `rng` stay as they are."""
+    stream = cast(np.random.PCG64, rng.bit_generator)
+    return np.random.Generator(stream.jumped())
 
 
 def _counts_per_ion(platform: Platform, chance: _Chance) -> float:
