@@ -12,7 +12,8 @@ Prints one Markdown table for each question, under the name of the device:
   batch that is fastest; FLOPs are those of the published layers, counted by PyTorch, whatever
   nimbus does instead (a Winograd convolution does fewer).
 - `compiled`: the same through `torch.compile`, and with CUDA graphs (`mode="reduce-overhead"`), on
-  planes that are on the device. nimbus uses neither; this says whether it should.
+  planes that are on the device, in float32 with PyTorch's default, which is TF32 in convolutions
+  (nimbus switches it off). nimbus uses neither; this says whether it should.
 - `as published`: the published layers as `nimbus-inference` 0.0.5 runs them (float32, batch norms
   apart, NCHW), and in half precision. It is its network alone: that tool reads, resizes and
   measures in ways of its own (`benchmarks/published.py` compares whole runs, on the CPU).
@@ -38,7 +39,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nimbus.model import UNet, load_model, make_predictor
-from nimbus.model.device import Precision
+from nimbus.model.device import Precision, choose_device
 from nimbus.model.fold import FoldedUNet
 from nimbus.model.views import View, views
 
@@ -61,9 +62,10 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=5, help="5 is the published network")
     parser.add_argument("--compiled", action="store_true", help="also torch.compile; takes minutes")
     given = parser.parse_args()
-    device = torch.device(given.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("there is no CUDA device here; --device cpu makes a dry run")
+    try:
+        device = choose_device(given.device)
+    except ValueError as error:
+        raise SystemExit(f"{error}; --device cpu makes a dry run") from error
     print(f"## {name_of(device)}, PyTorch {torch.__version__}\n")
     bench = Bench(device, given.side, given.rounds, tuple(given.batches))
     tops = {name: ceiling(bench, FORMATS[name], given.ceiling) for name in given.formats}
@@ -116,6 +118,8 @@ class Bench:
     def wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
 
 def ceiling(bench: Bench, dtype: torch.dtype, side: int) -> float:
@@ -252,6 +256,8 @@ def table(title: str, heads: list[str], rows: Iterator[list[str]]) -> Iterator[s
 def name_of(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple Metal on {platform.processor() or platform.machine()}"
     return f"{platform.processor() or platform.machine()} ({torch.get_num_threads()} threads)"
 
 

@@ -58,6 +58,18 @@ def test_it_leaves_a_model_whose_card_says_how_it_was_made(nimbus, written, tmp_
     assert card.metrics["held-out tiles"]["cells"] > 0
 
 
+@pytest.mark.parametrize("options", [(), ("--stop-after", "1")])
+def test_processes_that_trained_together_part_at_the_end(nimbus, written, monkeypatch, options):
+    left = []
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: left.append(True))
+
+    result = nimbus("train", written(), "--no-progress", *options)
+
+    assert result.exit_code == 0, result.stderr
+    assert left == [True]
+
+
 @pytest.mark.parametrize("aggregate", ["cell", "interior"])
 def test_measures_of_the_card_are_of_the_pixels_that_scores_average(
     nimbus, written, tmp_path, aggregate

@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -54,3 +57,45 @@ def test_pass_needs_no_float64_of_the_device_and_sums_as_numpy_does():
         sums = TorchPass.of(codebook, device="cpu")(values)
     np.testing.assert_array_equal(sums.count, wanted.count)
     np.testing.assert_array_equal(sums.total, wanted.total)
+
+
+def test_one_thread_at_a_time_uses_an_apple_gpu_and_all_use_others(monkeypatch):
+    from nimbus.cluster import torchmap
+
+    together, most = [], []
+    products = torchmap._nearness
+
+    def slow(*given):
+        together.append(True)
+        most.append(len(together))
+        time.sleep(0.02)
+        near = products(*given)
+        together.pop()
+        return near
+
+    monkeypatch.setattr(torchmap, "_nearness", slow)
+    values, _ = plant_types(64)
+    codebook = Codebook(values[:6].astype(np.float64), values.mean(axis=0), np.ones(10, np.float32))
+    find, assign = (make(codebook, *more) for make, more in zip(
+        torchmap.make_passes("cpu"), [(), (Grid(2, 3),)], strict=True
+    ))  # fmt: skip
+
+    def largest():
+        most.clear()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda k: (find, assign)[k % 2](values), range(8)))
+        return max(most)
+
+    assert largest() > 1, "proves nothing: threads come one after the other anyway"
+    alone = torchmap._alone
+    monkeypatch.setattr(torchmap, "_alone", lambda device: alone(torch.device("mps")))
+    assert largest() == 1
+
+
+def test_nothing_but_cells_and_nodes_crosses_to_the_device():
+    from nimbus.cluster.torchmap import _nearness
+
+    origin, products = torch.zeros(3, device="meta"), torch.zeros(4, 6, device="meta")
+    near = _nearness(np.zeros((5, 3), np.float32), origin, products)
+    assert near.shape == (5, 6)
+    assert near.scatter_(1, near.argmax(dim=1, keepdim=True), -torch.inf).device.type == "meta"

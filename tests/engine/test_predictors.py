@@ -17,6 +17,7 @@ from nimbus.engine.predictors import PredictorSpec, predictor_for
 def asked(monkeypatch):
     """Devices that a predictor was made for, on a machine with four GPUs."""
     devices = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(predictors, "_loaded", lambda path: SimpleNamespace(sha256="", net=None))
     monkeypatch.setattr(

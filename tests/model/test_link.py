@@ -171,6 +171,7 @@ def test_all_gpus_are_used_where_none_is_chosen(monkeypatch, calibrated):
         return NetPredictor(Weights(), CPU)
 
     monkeypatch.setattr(module, "make_predictor", fake)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     rest = {"precision": "float32", "batch_size": None}
     for device, wanted in [
@@ -204,6 +205,7 @@ def test_gpus_of_several_kinds_run_in_one_precision(monkeypatch, calibrated, cap
         return NetPredictor(Weights(), CPU)
 
     monkeypatch.setattr(module, "make_predictor", fake)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
     monkeypatch.setattr(
         torch.cuda, "get_device_capability", lambda device: capabilities[device.index or 0]

@@ -1,5 +1,6 @@
 # ruff: noqa: E402 (PyTorch may be absent)
 import logging
+import weakref
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_out_of_memory_of_a_single_tile_is_an_error_that_helps():
         "MPS backend out of memory (MPS allocated: 18.01 GB, max allowed: 18.13 GB).",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
         "GET was unable to find an engine to execute this computation",
+        "input tensor must fit into 32-bit index math",
     ],
 )
 def test_out_of_memory_is_known_by_what_devices_say(said):
@@ -83,6 +85,39 @@ def test_unused_memory_of_mps_is_given_back_before_the_next_try(monkeypatch):
     )
     predictor.predict(drawn_planes(4, 4))
     assert emptied == [True]
+
+
+class Feature:
+    """Something large."""
+
+
+class Full(Small):
+    """Out of memory while it holds a feature."""
+
+    def __init__(self, room):
+        super().__init__(room, RuntimeError("MPS backend out of memory"))
+        self.held = lambda: None
+
+    def __call__(self, planes):
+        feature = Feature()
+        self.held = weakref.ref(feature)
+        return super().__call__(planes)
+
+
+def test_features_are_dropped_before_unused_memory_is_given_back(monkeypatch):
+    network, left = Full(room=2), []
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: left.append(network.held()))
+    mps = NetPredictor(network, torch.device("mps"), batch_size=4, link=PlainLink(CPU))
+    mps.predict(drawn_planes(4, 4))
+    assert left == [None]
+
+
+def test_an_error_that_a_notebook_keeps_holds_no_features():
+    network = Full(room=0)
+    with pytest.raises(MemoryError) as kept:
+        NetPredictor(network, CPU).predict(drawn_planes(1, 4))
+    assert kept.value.__cause__ is not None
+    assert network.held() is None
 
 
 def test_a_batch_has_the_same_bytes_in_every_format():
@@ -114,6 +149,7 @@ def test_absent_device_is_an_error_not_the_processor(monkeypatch):
 
 
 def test_best_device_comes_first(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
 
@@ -124,6 +160,17 @@ def test_best_device_comes_first(monkeypatch):
         choose_device("cuda:2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_device(None).type == "mps"
+
+
+def test_a_gpu_whose_driver_is_too_old_is_not_taken(monkeypatch):
+    # NVIDIA's management library counts it all the same.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    assert choose_device(None) == CPU
+    with pytest.raises(ValueError, match="'cuda:0' is not on this machine; there is: 'cpu'"):
+        choose_device("cuda:0")
 
 
 @pytest.mark.parametrize(("tiles", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -18,7 +18,7 @@ from nimbus.train.begin import averaged_network, require_networks, require_tile_
 from nimbus.train.checkpoint import load_state
 from nimbus.train.measure import CellScores, score_cells
 from nimbus.train.samples import TileSampler, split
-from nimbus.train.world import World, joined
+from nimbus.train.world import World, joined, left
 
 from ._trainconfig import TileSource, TrainConfig
 
@@ -85,6 +85,7 @@ def make_model(config: TrainConfig, machine: Machine, *, command: str) -> Path |
         device=machine.device,
         show_progress_bar=machine.progress,
     )
+    left()
     if stop != n_steps or world.rank > 0:
         return None
     net, cells = _calibrated(net, _judges(config, folders), config, machine.device)

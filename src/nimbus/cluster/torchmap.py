@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +15,12 @@ from .batchmap import NodeSums, node_sums
 from .codebook import Codebook, distances
 from .grid import Grid
 from .rows import Values, complete
+
+_APPLE = threading.Lock()
+"""Held while Apple's GPU works: operations of two threads at once end the process.
+
+That is issue 197805 of PyTorch.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +48,10 @@ class TorchPass:
         Apple's have no float64.
         """
         there = values[complete(values)]
-        on_device = torch.from_numpy(there).to(self.origin.device)
-        node = _nearness(on_device, self.origin, self.products).argmax(dim=1)
-        return node_sums(there, node.cpu().numpy(), n_nodes=self.products.shape[1])
+        with _alone(self.origin.device):
+            near = _nearness(there, self.origin, self.products)
+            node = near.argmax(dim=1).cpu().numpy()
+        return node_sums(there, node, n_nodes=self.products.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +80,12 @@ class TorchAssign:
         """Nodes of these cells."""
         whole = complete(values)
         there = values[whole]
-        on_device = torch.from_numpy(there).to(self.origin.device)
-        near = _nearness(on_device, self.origin, self.products)
-        first = near.argmax(dim=1, keepdim=True)
-        second = near.scatter_(1, first, -torch.inf).argmax(dim=1)
-        own, other = (found.cpu().numpy().astype(np.int32) for found in (first[:, 0], second))
+        with _alone(self.origin.device):
+            near = _nearness(there, self.origin, self.products)
+            first = near.argmax(dim=1, keepdim=True)
+            second = near.scatter_(1, first, -torch.inf).argmax(dim=1)
+            nodes = torch.cat([first, second[:, None]], dim=1).cpu().numpy().astype(np.int32)
+        own, other = nodes[:, 0], nodes[:, 1]
         return span_nodes(
             there, whole, (own, other, distances(there, self.codebook, own)), self.grid
         )
@@ -91,6 +101,12 @@ def _tensors(codebook: Codebook, device: str) -> tuple[torch.Tensor, torch.Tenso
     return origin.to(device), products.to(device)
 
 
-def _nearness(values: torch.Tensor, origin: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
-    """How near each node is, ``(cell, node)``; larger is nearer."""
-    return torch.addmm(products[-1], values - origin, products[:-1])
+def _nearness(values: Values, origin: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
+    """How near each node is, ``(cell, node)``, on the device; larger is nearer."""
+    there = torch.from_numpy(values).to(origin.device)
+    return torch.addmm(products[-1], there - origin, products[:-1])
+
+
+def _alone(device: torch.device) -> AbstractContextManager[object]:
+    """What is held while a device is used: nothing where threads may share it."""
+    return _APPLE if device.type == "mps" else nullcontext()

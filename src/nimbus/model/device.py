@@ -50,7 +50,9 @@ def available_devices() -> list[str]:
     >>> available_devices()[-1]  # before it ``"cuda:0"`` and so on, or ``"mps"``
     'cpu'
     """
-    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    # The count alone is also that of GPUs whose driver is too old for this PyTorch.
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    names = [f"cuda:{index}" for index in range(n_gpus)]
     if torch.backends.mps.is_available():
         names.append("mps")
     return [*names, "cpu"]
@@ -85,6 +87,20 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if fast_bfloat16(device) else torch.float32
     dtype: torch.dtype = getattr(torch, precision)
     return dtype
+
+
+def feature_order(device: torch.device) -> torch.memory_format:
+    """The order in memory that a network's features and kernels have on `device`.
+
+    Channels last is what processors and tensor cores multiply fastest. On Apple's GPUs PyTorch 2.13
+    cannot go back through batch norms in that order (mended by its pull request 188371).
+
+    Examples
+    --------
+    >>> feature_order(torch.device("cuda")), feature_order(torch.device("mps"))
+    (torch.channels_last, torch.contiguous_format)
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def fast_bfloat16(device: torch.device) -> bool:

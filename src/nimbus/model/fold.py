@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .device import feature_order
 from .unet import ConvBlock, UNet, UpBlock, reflect_pad, seen
 
 
@@ -30,11 +31,11 @@ class FoldedBlock(nn.Module):
 
 
 class FoldedUNet(nn.Module):
-    """The same function as the :class:`UNet` it is made of, in evaluation mode."""
+    """The same function as the :class:`UNet` it is made of, in evaluation mode; on the CPU."""
 
     def __init__(self, net: UNet) -> None:
         super().__init__()
-        net = copy.deepcopy(net)
+        net = copy.deepcopy(net).cpu()  # it may have been trained where there is no float64
         down = cast(list[ConvBlock], list(net.contracting_layers)[::2])
         lift = cast(list[UpBlock], list(net.expanding_layers)[::3])
         up = cast(list[ConvBlock], list(net.expanding_layers)[2::3])
@@ -47,7 +48,7 @@ class FoldedUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(n, 1, y, x)`` of planes ``(n, 2, y, x)``."""
         x = F.pixel_unshuffle(seen(x, self.exponent), self.patch)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=feature_order(x.device))
         skips: list[Tensor] = []
         for block in self.down:
             skips.append(block(x))

@@ -130,13 +130,14 @@ def onnx_difference(path: str | Path, net: UNet, card: ModelCard) -> float:
     runtime = required_module("onnxruntime", extra="onnx")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
+    device = next(net.parameters()).device
     largest = 0.0
     for n, rows, columns in ((1, 2, 2), (2, 3, 5)):
         planes = rng.random((n, IN_PLANES, rows * card.multiple, columns * card.multiple))
         planes = planes.astype(np.float32)
         [got] = session.run([OUTPUT], {INPUT: planes})
         with torch.inference_mode():
-            wanted = torch.sigmoid(net(torch.from_numpy(planes))).numpy()
+            wanted = torch.sigmoid(net(torch.from_numpy(planes).to(device))).cpu().numpy()
         largest = max(largest, float(np.abs(got - wanted).max()))
     return largest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,8 +31,17 @@ GPU_BATCH_PIXELS = 4 * 1024 * 1024
 In float32 it is half of that.
 """
 
-NO_MEMORY = ("out of memory", "CUDNN_STATUS_ALLOC_FAILED", "unable to find an engine to execute")
-"""What errors say that have no class of their own: of MPS the first, of cuDNN the others."""
+NO_MEMORY = (
+    "out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute",
+    "must fit into 32-bit index math",
+)
+"""What errors of too large a batch say that have no class of their own.
+
+The first is of MPS, the next two are of cuDNN; the last is of CUDA's padding, which takes no tensor
+of 2^31 values, however much memory there is.
+"""
 
 _ASKING = threading.Lock()
 """Held while a device is asked for work, which takes no longer than Python needs to say it."""
@@ -151,6 +161,8 @@ class NetPredictor(Predictor):
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
+                # The error holds the frames of the network, and they hold its features.
+                traceback.clear_frames(error.__traceback__)
                 if len(batch) == 1:
                     raise MemoryError(
                         f"{self.device} is out of memory with a single tile; a smaller tile_size "

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
 
-from .device import Precision, choose_device, choose_dtype, fast_bfloat16
+from .device import (
+    Precision,
+    available_devices,
+    choose_device,
+    choose_dtype,
+    fast_bfloat16,
+    feature_order,
+)
 from .directnet import direct_unet
 from .fastnet import fast_unet
 from .fold import FoldedUNet
@@ -35,9 +43,10 @@ def make_predictor(
     Parameters
     ----------
     net
-        In evaluation mode; it is not changed.
+        In evaluation mode, on any device; it is not changed.
     device
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None takes the best there is.
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None takes the best there is. ``"cuda"`` is
+        PyTorch's current one.
     precision
         ``"float32"`` is exact; ``"auto"`` takes bfloat16 where the device is fast in it.
     batch_size
@@ -55,17 +64,20 @@ def make_predictor(
     >>> predictor.predict(np.zeros((1, 2, 16, 20), np.float32)).shape
     (1, 1, 16, 20)
     """
-    where = choose_device(device)
+    where = _numbered(choose_device(device))
     dtype = choose_dtype(precision, where)
     if where.type == "cpu" and dtype == torch.float32:
         return _on_host(net, batch_size)
     network = FoldedUNet(net).to(device=where, dtype=dtype).eval()
+    network.to(memory_format=feature_order(where))  # type: ignore[call-overload]
     return NetPredictor(network, where, dtype, batch_size, link_to(where))
 
 
 def _on_host(net: UNet, batch_size: int | None) -> NetPredictor:
     """On the processor, in float32: the way that is quicker for so many features."""
     host = torch.device("cpu")
+    if next(net.parameters()).device != host:
+        net = copy.deepcopy(net).cpu()
     if net.root_filters > DIRECT_FILTERS:
         return NetPredictor(fast_unet(net), host, batch_size=batch_size)
     space = Workspace()
@@ -100,15 +112,21 @@ def predictor_of_all(
     """
     chosen = choose_device(device)
     every = chosen.type == "cuda" and chosen.index is None
-    where = (
-        [torch.device("cuda", k) for k in range(torch.cuda.device_count())] if every else [chosen]
-    )
+    gpus = [torch.device(name) for name in available_devices() if name.startswith("cuda:")]
+    where = gpus if every else [chosen]
     common = _common(precision, where)
     each = [
         make_predictor(net, device=str(one), precision=common, batch_size=batch_size)
         for one in where
     ]
     return each[0] if len(each) == 1 else ManyDevices(tuple(each))
+
+
+def _numbered(device: torch.device) -> torch.device:
+    """A GPU with its number: which one is the current one differs between threads."""
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _common(precision: Precision, devices: Sequence[torch.device]) -> Precision:

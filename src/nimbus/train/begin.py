@@ -17,6 +17,7 @@ from torch import nn
 from nimbus._check import listed
 from nimbus.core.shards import ShardFolder
 from nimbus.model.card import ARCHITECTURE, architecture, multiple_of
+from nimbus.model.device import feature_order
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings
@@ -31,7 +32,7 @@ def fresh_network(settings: FitSettings, device: torch.device) -> UNet:
         torch.default_generator.manual_seed(int(settings.seed))  # torch's own seeds GPUs, too
         net = UNet(**architecture(settings))
     net.to(device=device)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return net.to(memory_format=feature_order(device))  # type: ignore[call-overload, no-any-return]
 
 
 def averaged_network(state: TrainingState) -> UNet:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from nimbus._progress import tell
 from nimbus.core.shards import open_shards
 from nimbus.metrics.positivity import auroc
+from nimbus.model.device import feature_order
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
@@ -32,7 +33,7 @@ from .selection import selected, without
 from .settings import FitSettings, learning_rate_at, training_dtype
 from .tally import Tally
 from .teacher import taught
-from .world import World, joined, share, summed
+from .world import World, joined, require_shares, share, summed
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -71,13 +72,15 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         Part of the samples that is drawn from each folder; None: all samples are drawn equally
         often.
     resume
-        Go on from the checkpoint in `out`. It gives the weights that an unbroken training would;
-        all but `out`, `stop_after`, `device`, `n_ahead` and where the tiles lie must be as before.
+        Go on from the checkpoint in `out`. It gives the weights that an unbroken training would (on
+        a GPU, where the order of sums differs from run to run, one of those that it might); all
+        but `out`, `stop_after`, `device`, `n_ahead` and where the tiles lie must be as before.
     stop_after
         Stop, with a checkpoint, when this many steps of the whole are done.
     device
         Where to train. Under ``torchrun`` every process takes its share of each batch, and with
-        ``"cuda"`` its own GPU.
+        ``"cuda"`` its own GPU. The processes stay together for what comes next; at the end of a
+        script of your own call ``torch.distributed.destroy_process_group()``.
     n_ahead
         Batches read ahead.
     show_progress_bar
@@ -103,7 +106,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     ValueError
         If the checkpoint was made with other settings, tiles, shares or networks, tiles of several
         folders differ in size or do not fit the network, there are none, a trusted data set does
-        not exist, or there is a teacher without ``settings.taught``, or the other way round.
+        not exist, there is a teacher without ``settings.taught``, or the other way round, or there
+        are more processes than samples in a batch.
 
     Examples
     --------
@@ -131,6 +135,7 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
     stop = min(wanted.n_steps, stop_after if stop_after is not None else wanted.n_steps)
 
     world = joined(device)
+    require_shares(wanted.batch_size, world)
     learner = new_learner(wanted, world, train.sources, start=start, teachers=teachers, state=first)
     log = open_log(Path(out), first_step=first_step) if world.rank == 0 else None
     saved_at = began = time.monotonic()
@@ -227,7 +232,7 @@ def _learn(
     """Change the weights, and their average, by one step; the loss, a scalar."""
     device, dtype = world.device.type, training_dtype(settings.precision, world.device)
     planes = torch.stack([batch.planes, batch.masks], dim=1)
-    planes = planes.contiguous(memory_format=torch.channels_last)
+    planes = planes.contiguous(memory_format=feature_order(world.device))
     with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
         logits = learner.spread_net(planes)
     require_finite(logits, step=step)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nimbus.model.card import architecture, multiple_of
+from nimbus.model.device import feature_order
 from nimbus.model.unet import UNet
 
 from .loss import UNDECIDED, cell_means
@@ -124,7 +125,7 @@ def heard(batch: Batch, score: Tensor) -> Batch:
 def teacher_scores(teacher: UNet, batch: Batch, *, dtype: torch.dtype) -> Tensor:
     """Mean probability over the interior of each cell, ``(n, cell)``; NaN without one."""
     planes = torch.stack([batch.planes, batch.masks], dim=1)
-    planes = planes.contiguous(memory_format=torch.channels_last)
+    planes = planes.contiguous(memory_format=feature_order(planes.device))
     with torch.autocast(planes.device.type, dtype=dtype, enabled=dtype != torch.float32):
         logits = teacher(planes)
     probability = logits[:, 0].float().sigmoid()
