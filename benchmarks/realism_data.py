@@ -39,7 +39,7 @@ SETS = (
     Set("breast_mibi_noisy", "mibi", 0.39),
     Set("dcis_mibi", "mibi_denoised", 0.49, n_fields=3),
     Set("bcell_vectra", "vectra", 0.5),
-    Set("pancreas_imc", "imc", 1.0, n_fields=3),
+    Set("pancreas_imc", "imc_noisy", 1.0, n_fields=3),
 )
 
 CROP = 400

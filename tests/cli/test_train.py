@@ -218,7 +218,7 @@ def test_without_resume_an_old_training_is_kept(nimbus, written):
     again = nimbus("train", config, "--no-progress")
 
     assert again.exit_code == 1
-    assert "give resume=True" in again.stderr
+    assert "give --resume" in again.stderr
 
 
 def test_other_tiles_do_not_finish_a_training(nimbus, written, tmp_path):

@@ -51,7 +51,7 @@ class Platform:
     hot_pixels: Range
     saturation: Range
     log_cell_haze: Range = (0.003, 0.2)
-    overlapping: float = 0.3
+    overlapping: float = 0.0
     flicker: Range = (0.0, 0.0)
     log_counts_per_ion: Range | None = None
     shift_um: float = 1.2
@@ -71,13 +71,13 @@ PLATFORMS: dict[str, Platform] = {
         (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.4, 14), log_haze=(0.002, 0.15),
         log_nuclear_haze=(0.002, 0.25), log_speckle=(0.001, 0.3), read_noise=(0, 0),
         offset=(0, 0), denoised=0.5, lines=(0, 2), hot_pixels=(0, 5e-5), saturation=(20, 60),
-        shift_um=0.4, stitched=0.1, glow=0.0, overlapping=0.1,
+        shift_um=0.4, stitched=0.1, glow=0.0,
     ),
     "imc": Platform(
-        (1.0,), "float32", psf_um=(0.35, 0.6), log_photons=(3, 150), log_haze=(0.003, 0.15),
-        log_nuclear_haze=(0.003, 0.15), log_speckle=(0.003, 1.0), read_noise=(0, 0.3),
+        (1.0,), "float32", psf_um=(0.35, 0.6), log_photons=(2, 80), log_haze=(0.003, 0.15),
+        log_nuclear_haze=(0.003, 0.15), log_speckle=(0.01, 1.0), read_noise=(0, 0.3),
         offset=(0, 0), denoised=0.1, lines=(0, 3), hot_pixels=(0, 3e-4), saturation=(50, 100),
-        shift_um=0.4, stitched=0.0, glow=0.0, flicker=(0.0, 0.4), log_counts_per_ion=(0.8, 5.0),
+        shift_um=0.4, stitched=0.0, glow=0.0,
     ),
     "vectra": Platform(
         (0.5,), "float32", psf_um=(0.5, 1.0), log_photons=(20, 300), log_haze=(0.02, 0.6),
@@ -99,17 +99,24 @@ VARIANTS: dict[str, Platform] = {
         (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.3, 6), log_haze=(0.0005, 0.02),
         log_nuclear_haze=(0.0005, 0.03), log_speckle=(0.0005, 0.05), read_noise=(0, 0),
         offset=(0, 0), denoised=0.8, lines=(0, 1), hot_pixels=(0, 2e-5), saturation=(20, 60),
-        log_cell_haze=(0.0005, 0.03), shift_um=0.4, stitched=0.1, glow=0.0, overlapping=0.1,
+        log_cell_haze=(0.0005, 0.03), shift_um=0.4, stitched=0.1, glow=0.0,
     ),
     "mibi_sparse": Platform(
         (0.5, 0.39), "uint16", psf_um=(0.25, 0.5), log_photons=(0.15, 3), log_haze=(0.002, 0.15),
         log_nuclear_haze=(0.002, 0.25), log_speckle=(0.005, 0.4), read_noise=(0, 0),
         offset=(0, 0), denoised=0.0, lines=(0, 2), hot_pixels=(0, 5e-5), saturation=(20, 60),
-        shift_um=0.4, stitched=0.1, glow=0.0, overlapping=0.1,
+        shift_um=0.4, stitched=0.1, glow=0.0,
+    ),
+    "imc_noisy": Platform(
+        (1.0,), "float32", psf_um=(0.35, 0.6), log_photons=(3, 150), log_haze=(0.003, 0.15),
+        log_nuclear_haze=(0.003, 0.15), log_speckle=(0.003, 1.0), read_noise=(0, 0.3),
+        offset=(0, 0), denoised=0.1, lines=(0, 3), hot_pixels=(0, 3e-4), saturation=(50, 100),
+        shift_um=0.4, stitched=0.0, glow=0.0, overlapping=0.3, flicker=(0.0, 0.4),
+        log_counts_per_ion=(0.8, 5.0),
     ),
 }  # fmt: skip
 """Looks that training adds to the platforms: few counts with nothing between them, or with counts
-from nowhere among them."""
+from nowhere among them; thick sections whose ions give several counts each."""
 
 
 OVERLAP: Range = (0.05, 0.7)
