@@ -168,7 +168,8 @@ def test_a_gpu_whose_driver_is_too_old_is_not_taken(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
-    assert choose_device(None) == CPU
+    with pytest.warns(UserWarning, match="cannot use the GPU .* driver is too old"):
+        assert choose_device(None) == CPU
     with pytest.raises(ValueError, match="'cuda:0' is not on this machine; there is: 'cpu'"):
         choose_device("cuda:0")
 

@@ -378,3 +378,13 @@ def test_channels_without_a_labelled_cell_are_named(parent, tmp_path, labelled_a
 
     with pytest.raises(ValueError, match="no labelled cell .* of 'CD3' in 'fov0_labels'"):
         tuned(labelled_apart, tmp_path, parent, channels=["CD3"])
+
+
+def test_a_batch_that_is_too_large_for_the_device_is_told(parent, tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError("MPS backend out of memory")
+
+    monkeypatch.setattr("nimbus.train.tuning.cell_loss", full)
+    tiles = folder_of(tmp_path / "tiles", places(0, [1, 1, 0, -1]))
+    with pytest.raises(MemoryError, match="cpu is out of memory with a batch_size of .* smaller"):
+        tuned(tiles, tmp_path, parent)

@@ -335,3 +335,15 @@ def test_bfloat16_is_used_when_asked_and_learns_too(shards, tmp_path):
     assert not torch.equal(half["final_conv.weight"], full["final_conv.weight"])
     with (tmp_path / "a" / "log.csv").open() as file:
         assert float(list(csv.DictReader(file))[-1]["held_out_auroc"]) > 0.95
+
+
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried to allocate", "sizes do not match"])
+def test_a_batch_that_is_too_large_for_the_device_is_told(shards, tmp_path, monkeypatch, said):
+    def full(*_):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(UNet, "forward", full)
+    known = "memory" in said
+    told = "cpu is out of memory with a batch_size of 4; train with a smaller one"
+    with pytest.raises(MemoryError if known else RuntimeError, match=told if known else said):
+        run(shards, tmp_path / "a")

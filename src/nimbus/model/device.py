@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal, get_args
 
 import torch
@@ -19,6 +20,11 @@ def choose_device(name: str | None) -> torch.device:
     name
         As PyTorch spells it: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
 
+    Warns
+    -----
+    UserWarning
+        For None, where there is a GPU that PyTorch cannot use.
+
     Raises
     ------
     ValueError
@@ -34,6 +40,13 @@ def choose_device(name: str | None) -> torch.device:
     """
     there = available_devices()
     if name is None:
+        if there[0] == "cpu" and torch.cuda.device_count() > 0:
+            warnings.warn(
+                "PyTorch cannot use the GPU of this machine, so the processor is taken; most often "
+                "its driver is too old for this PyTorch. Update one of them, or give device='cpu'",
+                UserWarning,
+                stacklevel=2,
+            )
         return torch.device(there[0].split(":")[0])
     if name not in there and name != there[0].split(":")[0]:
         known = name.split(":")[0] in ("cuda", "mps", "cpu")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .link import Link, PlainLink, Waiting
+from .memory import is_out_of_memory
 from .predicting import HOST_LOCK, Predictor
 from .turning import turned, turned_back
 from .views import View
@@ -29,18 +30,6 @@ GPU_BATCH_PIXELS = 4 * 1024 * 1024
 """Pixels of a batch on a GPU in bfloat16, about 12 GB of features of the published network.
 
 In float32 it is half of that.
-"""
-
-NO_MEMORY = (
-    "out of memory",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "unable to find an engine to execute",
-    "must fit into 32-bit index math",
-)
-"""What errors of too large a batch say that have no class of their own.
-
-The first is of MPS, the next two are of cuDNN; the last is of CUDA's padding, which takes no tensor
-of 2^31 values, however much memory there is.
 """
 
 _ASKING = threading.Lock()
@@ -159,7 +148,7 @@ class NetPredictor(Predictor):
             try:
                 parts.append(torch.sigmoid(network(batch).float()))
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 # The error holds the frames of the network, and they hold its features.
                 traceback.clear_frames(error.__traceback__)
@@ -187,11 +176,6 @@ class NetPredictor(Predictor):
         elif self.device.type == "mps":
             torch.mps.empty_cache()
         return size // 2
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device had too little memory, by the class of the error or by what it says."""
-    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in NO_MEMORY)
 
 
 @contextmanager

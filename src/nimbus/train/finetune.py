@@ -130,6 +130,8 @@ def finetune(  # noqa: PLR0913 - the public signature
     ------
     FloatingPointError
         If the network diverges: the learning rate is too large.
+    MemoryError
+        If the device has too little memory for a batch.
     ValueError
         A device that is not on this machine, fewer than two labelled cells, labels of one class
         alone, tiles whose size does not fit the model, and all that loading it or cutting tiles

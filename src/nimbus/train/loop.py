@@ -20,7 +20,14 @@ from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import averaged, decay_at
-from .begin import generator_at, recipe, require_finite, require_tile_size, state_to_resume
+from .begin import (
+    generator_at,
+    memory_told,
+    recipe,
+    require_finite,
+    require_tile_size,
+    state_to_resume,
+)
 from .bootstrap import bootstrapped
 from .checkpoint import save_state
 from .learner import Learner, new_learner
@@ -103,6 +110,8 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         If `out` holds a checkpoint and `resume` is False.
     FloatingPointError
         If the network diverges; the last checkpoint stays.
+    MemoryError
+        If the device has too little memory for a batch.
     ValueError
         If the checkpoint was made with other settings, tiles, shares or networks, tiles of several
         folders differ in size or do not fit the network, there are none, a trusted data set does
@@ -149,11 +158,12 @@ def fit(  # noqa: PLR0913, PLR0915 - the public signature; one loop, in one plac
         disable=not show_progress_bar or world.rank > 0,
     )
     for step, whole in zip(bar, prefetched(draw, steps, n_ahead=n_ahead), strict=True):
-        drawn = whole.to(world.device)
-        change = draw_change(len(drawn.planes), changes, generator_at(step, wanted.seed))
-        batch = share(augmented(drawn, change), world)
-        decided, kept, targets = _goals(learner, batch, drawn, step, wanted, world)
-        loss = _learn(learner, kept, targets, step, wanted, world)
+        with memory_told(world.device, wanted.batch_size):
+            drawn = whole.to(world.device)
+            change = draw_change(len(drawn.planes), changes, generator_at(step, wanted.seed))
+            batch = share(augmented(drawn, change), world)
+            decided, kept, targets = _goals(learner, batch, drawn, step, wanted, world)
+            loss = _learn(learner, kept, targets, step, wanted, world)
         tally.add(loss, decided=decided, kept=kept)
 
         done = step + 1

@@ -18,7 +18,7 @@ from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import Weights, averaged, decay_at, weights_of
-from .begin import generator_at, parameter_groups, require_finite, train_mode
+from .begin import generator_at, memory_told, parameter_groups, require_finite, train_mode
 from .holdout import Parts
 from .loss import cell_loss
 from .measure import CellScores, score_cells
@@ -123,14 +123,15 @@ def learned(
     for step in steps:
         for group in optimizer.param_groups:
             group["lr"] = _rate_at(step, settings)
-        batch = parts.learn.batch(step, size=settings.batch_size, seed=settings.seed).to(device)
-        change = draw_change(len(batch.planes), changes, generator_at(step, settings.seed))
-        batch = augmented(batch, change)
-        logits = net(torch.stack([batch.planes, batch.masks], dim=1))
-        require_finite(logits, step=step)
-        loss = cell_loss(logits, batch.masks, batch.ids, batch.labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with memory_told(device, settings.batch_size):
+            batch = parts.learn.batch(step, size=settings.batch_size, seed=settings.seed).to(device)
+            change = draw_change(len(batch.planes), changes, generator_at(step, settings.seed))
+            batch = augmented(batch, change)
+            logits = net(torch.stack([batch.planes, batch.masks], dim=1))
+            require_finite(logits, step=step)
+            loss = cell_loss(logits, batch.masks, batch.ids, batch.labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
         optimizer.step()
         average = averaged(average, net, decay=decay_at(step, settings.average_decay))

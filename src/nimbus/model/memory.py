@@ -1,0 +1,30 @@
+"""How to know that a device had too little memory."""
+
+from __future__ import annotations
+
+import torch
+
+NO_MEMORY = (
+    "out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute",
+    "must fit into 32-bit index math",
+)
+"""What errors of too large a batch say that have no class of their own.
+
+The first is of MPS, the next two are of cuDNN; the last is of CUDA's padding, which takes no tensor
+of 2^31 values, however much memory there is.
+"""
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had too little memory, by the class of the error or by what it says.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 18.01 GB)"))
+    True
+    >>> is_out_of_memory(RuntimeError("sizes do not match"))
+    False
+    """
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in NO_MEMORY)
