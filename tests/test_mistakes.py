@@ -51,12 +51,15 @@ def test_a_table_without_a_region_is_refused_by_what_writes_its_cells(tissue, tm
         nimbus.io.write_mantis(tissue, tmp_path / "out", table_key="plain")
 
 
+def intensity(planes):
+    """A model that needs no PyTorch."""
+    return planes[:, :1]
+
+
 @pytest.mark.parametrize("size", [500, 0.0005])
 def test_a_pixel_size_in_another_unit_is_refused_before_the_work(tissue, size):
     with pytest.raises(ValueError, match="in micrometres per pixel"):
-        nimbus.tl.score(
-            tissue, pixel_size=size, model=lambda planes: planes[:, :1], show_progress_bar=False
-        )
+        nimbus.tl.score(tissue, pixel_size=size, model=intensity, show_progress_bar=False)
 
 
 @pytest.mark.parametrize("grid", [16, (4,), (4, 4, 4), "16x16"])
@@ -136,7 +139,9 @@ def test_pixel_sizes_by_labels_are_refused_with_the_name_of_the_image(tissue):
     with pytest.raises(
         ValueError, match="has no entry for image 'fov0_image', only for 'fov0_labels'"
     ):
-        nimbus.tl.score(tissue, pixel_size={"fov0_labels": 0.5}, show_progress_bar=False)
+        nimbus.tl.score(
+            tissue, pixel_size={"fov0_labels": 0.5}, model=intensity, show_progress_bar=False
+        )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ def test_pixel_sizes_by_labels_are_refused_with_the_name_of_the_image(tissue):
 )
 def test_settings_of_another_type_are_named(tissue, arguments, told):
     with pytest.raises(TypeError, match=told):
-        nimbus.tl.score(tissue, show_progress_bar=False, **arguments)
+        nimbus.tl.score(tissue, model=intensity, show_progress_bar=False, **arguments)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ COPIES = {"store": 24}
 _MOST = 48
 
 NAMES = [
-    "tiff", "ome-tiff", "companion", "labels", "geojson", "cluster-map", "gold", "assignment",
-    "store", "safetensors", "published",
+    "tiff", "ome-tiff", "companion", "labels", "label-arrays", "geojson", "cluster-map", "gold",
+    "assignment", "store", "safetensors", "published",
 ]  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_an_error_that_a_library_raised_counts_as_unnamed(tmp_path):
 
 
 def test_files_of_images_name_themselves_in_the_error(tmp_path):
-    for name in ("tiff", "ome-tiff", "companion", "labels"):
+    for name in ("tiff", "ome-tiff", "companion", "labels", "label-arrays"):
         reader = reader_of(name)
         folder = tmp_path / name
         folder.mkdir()

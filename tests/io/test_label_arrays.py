@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -146,3 +148,38 @@ def test_masks_of_cellpose_beside_their_images_are_read(tmp_path):
     )
 
     np.testing.assert_array_equal(sdata["fov1_labels"].to_numpy(), IDS)
+
+
+HEADER = "{'descr': '<u4', 'fortran_order': False, 'shape': %s, }"
+
+
+def npy_with(path, header, *, length=None):
+    """A ``.npy`` of version 2 whose header says what is wanted, and may lie about its length."""
+    n = len(header) if length is None else length
+    path.write_bytes(b"\x93NUMPY\x02\x00" + struct.pack("<I", n) + header.encode() + bytes(64))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "told"),
+    [
+        (HEADER % "(-2, -2)", None, r"holds an array of shape \(-2, -2\)"),
+        (HEADER % "(4, 4", None, "damaged"),
+        (HEADER % "(4, 4)", 2**32 - 1, "declares a header of 4294967295 bytes"),
+    ],
+)
+def test_a_damaged_header_of_a_npy_is_named_before_anything_is_taken(
+    tmp_path, header, length, told
+):
+    path = npy_with(tmp_path / "a.npy", header, length=length)
+
+    with pytest.raises(ReadError, match=rf"a\.npy: .*{told}"):
+        read_labels(path)
+
+
+def test_a_header_that_breaks_off_in_python_is_named(tmp_path):
+    path = npy(tmp_path / "a.npy", IDS.astype(np.uint32))
+    path.write_bytes(path.read_bytes().replace(b"}", b"("))
+
+    with pytest.raises(ReadError, match=r"a\.npy: "):
+        read_labels(path)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import tifffile
 
@@ -181,6 +182,16 @@ def _label_tiffs(folder: Path) -> list[Case]:
         _tiff_case(folder / "c.tiff", data=IMAGE[0].astype(np.int16), compression="lzw"),
         _tiff_case(folder / "d.tiff", data=colours, photometric="rgb"),
     ]
+
+
+def _label_arrays(folder: Path) -> list[Case]:
+    few, many = folder / "a.png", folder / "b.png"
+    few.write_bytes(imagecodecs.png_encode(IMAGE[0].astype(np.uint8)))
+    many.write_bytes(imagecodecs.png_encode(IMAGE[0] + np.uint16(300)))
+    plain, turned = folder / "a.npy", folder / "b.npy"
+    np.save(plain, IMAGE[0].astype(np.uint32) + 70_000)
+    np.save(turned, np.asfortranarray(IMAGE[:1].astype(">i8")))
+    return [Case(path, (path,), (bytes_changed,)) for path in (few, many, plain, turned)]
 
 
 def _read_image(path: Path) -> None:
@@ -362,6 +373,7 @@ def readers() -> dict[str, Reader]:
         Reader("ome-tiff", (ReadError,), _ome_tiffs, _read_image),
         Reader("companion", (ReadError,), _companions, _read_image),
         Reader("labels", (ReadError,), _label_tiffs, _read_labels),
+        Reader("label-arrays", (ReadError,), _label_arrays, _read_labels),
         Reader("geojson", (ReadError,), _geojsons, _read_geojson),
         Reader("cluster-map", (ClusterMapError,), _maps, _read_map),
         Reader("gold", (ReadError,), _golds, _read_gold),

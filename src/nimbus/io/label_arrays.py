@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import dask.array as da
@@ -21,6 +22,9 @@ from .errors import read_error, reading
 
 _CHUNK = 1024
 """Side of a chunk of a ``.npy`` in pixels; a PNG is decoded whole."""
+
+_LONGEST_HEADER = 10_000
+"""Bytes of the header of a ``.npy``, as in NumPy."""
 
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _COLOURS = {
@@ -116,13 +120,7 @@ def read_npy(path: Path) -> da.Array:
         Another file, Python objects, several planes, or cut off.
     """
     with reading(path), path.open("rb") as handle:
-        version = np.lib.format.read_magic(handle)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(handle)
+        shape, dtype = _npy_header(handle, path)
         if dtype.hasobject:
             raise read_error(
                 path,
@@ -130,7 +128,7 @@ def read_npy(path: Path) -> da.Array:
                 "_seg.npy save the masks alone: numpy.save('fov1_cp_masks.npy', "
                 "numpy.load('fov1_seg.npy', allow_pickle=True).item()['masks'])",
             )
-        if len(shape) < 2 or prod(shape[:-2]) != 1 or not prod(shape):
+        if len(shape) < 2 or prod(shape[:-2]) != 1 or min(shape) < 1:
             raise read_error(path, f"holds an array of shape {shape}; {_ADVICE}")
         there = os.fstat(handle.fileno()).st_size - handle.tell()
         if prod(shape) * dtype.itemsize > there:
@@ -139,6 +137,23 @@ def read_npy(path: Path) -> da.Array:
             )
         native = dtype.newbyteorder("=")
         return _lazy(handle, path, (shape[-2], shape[-1]), native, _mapped_npy, side=_CHUNK)
+
+
+def _npy_header(handle: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type of what follows; `handle` is at the start, and then at the first value."""
+    version = np.lib.format.read_magic(handle)
+    old, form = version == (1, 0), "<H" if version == (1, 0) else "<I"
+    start = handle.tell()
+    (length,) = struct.unpack(form, handle.read(struct.calcsize(form)))
+    if length > _LONGEST_HEADER:  # NumPy would take that much memory before it looks
+        raise read_error(path, f"declares a header of {length} bytes; the file is damaged")
+    handle.seek(start)
+    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    try:
+        shape, _, dtype = read(handle)
+    except (SyntaxError, TokenError) as error:  # it is read as Python
+        raise read_error(path, f"the header is damaged ({error})") from error
+    return shape, dtype
 
 
 def _lazy(  # one argument per field of what is made
