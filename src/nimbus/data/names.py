@@ -69,6 +69,15 @@ def table_for_key(data: AnnData | SpatialData, table_key: str, key_added: str) -
     return table
 
 
+def table_for_optional_key(
+    data: AnnData | SpatialData, table_key: str, key_added: str | None
+) -> AnnData:
+    """The same for a verb that adds nothing where `key_added` is None."""
+    if key_added is None:
+        return table_of(data, table_key)
+    return table_for_key(data, table_key, key_added)
+
+
 def require_key_names(
     table: AnnData, keys: Mapping[str, Iterable[str]], *, key_added: str | None = None
 ) -> None:

@@ -39,10 +39,6 @@ def seams(
     return np.asarray(step[np.ix_(y.astype(int), x.astype(int))] * (1 - 0.5 * strength * dark))
 
 
-MANY = 15.0
-"""Above so many expected counts, the Poisson distribution is drawn as a normal one."""
-
-
 IONS_SHAPE = 4.0
 """Shape of the gamma distribution of the counts that one ion gives."""
 
@@ -71,6 +67,10 @@ def counted_ions(
     ions = rng.poisson(expected / counts_per_ion)
     counts = rng.standard_gamma(IONS_SHAPE * ions, dtype=np.float32)
     return np.asarray(counts * np.float32(counts_per_ion / IONS_SHAPE))
+
+
+MANY = 15.0
+"""Above so many expected counts, the Poisson distribution is drawn as a normal one."""
 
 
 def counted(expected: FloatArray, rng: np.random.Generator) -> NDArray[np.float32]:

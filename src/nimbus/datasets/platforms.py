@@ -107,12 +107,9 @@ VARIANTS: dict[str, Platform] = {
         offset=(0, 0), denoised=0.0, lines=(0, 2), hot_pixels=(0, 5e-5), saturation=(20, 60),
         shift_um=0.4, stitched=0.1, glow=0.0,
     ),
-    "imc_noisy": Platform(
-        (1.0,), "float32", psf_um=(0.35, 0.6), log_photons=(3, 150), log_haze=(0.003, 0.15),
-        log_nuclear_haze=(0.003, 0.15), log_speckle=(0.003, 1.0), read_noise=(0, 0.3),
-        offset=(0, 0), denoised=0.1, lines=(0, 3), hot_pixels=(0, 3e-4), saturation=(50, 100),
-        shift_um=0.4, stitched=0.0, glow=0.0, overlapping=0.3, flicker=(0.0, 0.4),
-        log_counts_per_ion=(0.8, 5.0),
+    "imc_noisy": dataclasses.replace(
+        PLATFORMS["imc"], log_photons=(3, 150), log_speckle=(0.003, 1.0), overlapping=0.3,
+        flicker=(0.0, 0.4), log_counts_per_ion=(0.8, 5.0),
     ),
 }  # fmt: skip
 """Looks that training adds to the platforms: few counts with nothing between them, or with counts

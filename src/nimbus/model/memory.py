@@ -1,6 +1,9 @@
-"""How to know that a device had too little memory."""
+"""A device that has too little memory: how it is known, and told."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -28,3 +31,16 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     False
     """
     return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in NO_MEMORY)
+
+
+@contextmanager
+def memory_told(device: torch.device | str, batch_size: int) -> Iterator[None]:
+    """Raise ``MemoryError``, with what to do, where a step is too large for `device`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            f"{device} is out of memory with a batch_size of {batch_size}; train with a smaller one"
+        ) from error

@@ -13,8 +13,7 @@ from spatialdata import SpatialData
 
 from nimbus._check import listed
 from nimbus._keys import Layers, Suffix
-from nimbus.data.names import table_for_key
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_optional_key
 from nimbus.metrics.curves import Method
 
 from ._calibration import Calibrated, CalibrationSettings, calibrated
@@ -142,11 +141,7 @@ def calibrate(  # noqa: PLR0913 - the public signature
     settings = CalibrationSettings(
         method, shrinkage, precision, recall, certainty, n_folds
     ).checked()
-    table = (
-        table_of(adata, table_key)
-        if key_added is None
-        else table_for_key(adata, table_key, key_added)
-    )
+    table = table_for_optional_key(adata, table_key, key_added)
     scores = read_scores(table, layer)
     truth = read_truth(table, truth_layer)
     field = read_fields(table, field_key, truth)

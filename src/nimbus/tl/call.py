@@ -10,8 +10,7 @@ from spatialdata import SpatialData
 from nimbus._check import require_known
 from nimbus._keys import Layers, Suffix
 from nimbus.data.layers import layer_names, layer_values, require_scores
-from nimbus.data.names import table_for_key
-from nimbus.data.tables import table_of
+from nimbus.data.names import table_for_optional_key
 
 from ._thresholds import DEFAULT, Threshold, calibrated_values, thresholds_of
 
@@ -70,11 +69,7 @@ def call(
     array([[ 1,  1],
            [ 0, -1]], dtype=int8)
     """
-    table = (
-        table_of(adata, table_key)
-        if key_added is None
-        else table_for_key(adata, table_key, key_added)
-    )
+    table = table_for_optional_key(adata, table_key, key_added)
     require_known("layer", [layer], layer_names(table))
     scores = layer_values(table, layer, list(range(table.n_vars)))
     require_scores(scores, layer)

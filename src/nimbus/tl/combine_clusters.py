@@ -13,8 +13,8 @@ from nimbus._check import listed, require_known
 from nimbus._keys import Suffix
 from nimbus.cluster.palette import distinct_colors
 from nimbus.data.clusters import record_of
-from nimbus.data.names import table_for_key
-from nimbus.data.tables import column_of, table_of
+from nimbus.data.names import table_for_optional_key
+from nimbus.data.tables import column_of
 
 
 def combine_clusters(
@@ -67,11 +67,7 @@ def combine_clusters(
     >>> table.obs["t_combined"].value_counts().to_dict()
     {'B': 20, 'T,0': 20, 'T,1': 20}
     """
-    table = (
-        table_of(adata, table_key)
-        if key_added is None
-        else table_for_key(adata, table_key, key_added)
-    )
+    table = table_for_optional_key(adata, table_key, key_added)
     column, groups = _restricted_by(table, key)
     own = key + Suffix.METACLUSTER
     if own not in table.obs:

@@ -6,8 +6,7 @@ import dataclasses
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from nimbus._check import listed
 from nimbus.core.shards import ShardFolder
 from nimbus.model.card import ARCHITECTURE, architecture, multiple_of
 from nimbus.model.device import feature_order
-from nimbus.model.memory import is_out_of_memory
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings
@@ -76,19 +74,6 @@ def require_finite(logits: torch.Tensor, *, step: int) -> None:
             f"at step {step} the network gives values that are not finite; take a smaller "
             "learning_rate, or precision 'float32' if it was 'float16'"
         )
-
-
-@contextmanager
-def memory_told(device: torch.device | str, batch_size: int) -> Iterator[None]:
-    """Raise ``MemoryError``, with what to do, where a step is too large for `device`."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise MemoryError(
-            f"{device} is out of memory with a batch_size of {batch_size}; train with a smaller one"
-        ) from error
 
 
 def require_networks(

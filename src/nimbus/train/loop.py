@@ -16,13 +16,13 @@ from nimbus._progress import tell
 from nimbus.core.shards import open_shards
 from nimbus.metrics.positivity import auroc
 from nimbus.model.device import feature_order
+from nimbus.model.memory import memory_told
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import averaged, decay_at
 from .begin import (
     generator_at,
-    memory_told,
     recipe,
     require_finite,
     require_tile_size,

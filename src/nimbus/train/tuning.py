@@ -14,11 +14,12 @@ from nimbus._progress import with_progress
 from nimbus.metrics.positivity import auroc, average_precision, f1_at
 from nimbus.model.card import Aggregate
 from nimbus.model.load import LoadedModel
+from nimbus.model.memory import memory_told
 from nimbus.model.unet import UNet
 
 from .augment import AugmentSettings, augmented, draw_change
 from .average import Weights, averaged, decay_at, weights_of
-from .begin import generator_at, memory_told, parameter_groups, require_finite, train_mode
+from .begin import generator_at, parameter_groups, require_finite, train_mode
 from .holdout import Parts
 from .loss import cell_loss
 from .measure import CellScores, score_cells
